@@ -1,0 +1,1 @@
+//! The agent: carries out the leases of its node in the kernel.

@@ -1,0 +1,2 @@
+//! The `lightship` binary.
+fn main() {}

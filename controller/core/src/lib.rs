@@ -1,0 +1,1 @@
+//! Every decision Lightship takes, as pure functions and state machines.

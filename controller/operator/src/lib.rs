@@ -1,0 +1,1 @@
+//! The operator: hands out addresses and decides which node holds each.

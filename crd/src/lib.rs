@@ -1,0 +1,1 @@
+//! Lightship's Kubernetes kinds and every constant of their contract.

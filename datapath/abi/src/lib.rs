@@ -1,0 +1,1 @@
+//! Map layout and packet logic shared by the responder and its loader.

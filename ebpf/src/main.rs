@@ -1,0 +1,3 @@
+//! The responder.
+#![no_std]
+#![no_main]
