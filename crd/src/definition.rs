@@ -91,21 +91,23 @@ fn finish(crd: &mut CustomResourceDefinition, spec: Spec) {
 
 /// The parts of the root every object has, which the derive leaves out.
 fn root(schema: &mut JSONSchemaProps, spec: Spec) {
-    let described = |type_: &str, description: &str| JSONSchemaProps {
-        type_: Some(type_.to_owned()),
+    let text = |description: &str| JSONSchemaProps {
+        type_: Some("string".to_owned()),
         description: Some(description.to_owned()),
+        ..JSONSchemaProps::default()
+    };
+    // The API server knows metadata better and refuses a description of it.
+    let metadata = JSONSchemaProps {
+        type_: Some("object".to_owned()),
         ..JSONSchemaProps::default()
     };
     let properties = schema.properties.get_or_insert_default();
     properties.insert(
         "apiVersion".to_owned(),
-        described("string", "Group and version of the object's schema."),
+        text("Group and version of the object's schema."),
     );
-    properties.insert("kind".to_owned(), described("string", "The object's kind."));
-    properties.insert(
-        "metadata".to_owned(),
-        described("object", "The object's metadata; only its name is needed."),
-    );
+    properties.insert("kind".to_owned(), text("The object's kind."));
+    properties.insert("metadata".to_owned(), metadata);
     schema.required = Some(match spec {
         Spec::Required => vec!["metadata".to_owned(), "spec".to_owned()],
         Spec::Optional => {

@@ -11,7 +11,9 @@ const UPDATE: &str = "LIGHTSHIP_UPDATE_MANIFESTS";
 
 fn path(crd: &CustomResourceDefinition) -> PathBuf {
     let file = format!("{}.yaml", crd.spec.names.plural);
-    [env!("CARGO_MANIFEST_DIR"), "..", "manifests", "crds", &file].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "manifests", "crds", &file]
+        .iter()
+        .collect()
 }
 
 #[test]
