@@ -1,4 +1,5 @@
 //! What the API server asks of a definition's schema, and what `kubectl explain` owes the reader.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use lightship_crd::crds;
