@@ -1,0 +1,112 @@
+//! The cluster's objects: nodes, manifests, service accounts' tokens; and kubectl.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::{Lab, credentials, host::{CONTROL_PLANE, Host}};
+use crate::{
+    binaries,
+    command::{Outcome, Tool},
+};
+
+impl Lab {
+    /// kubectl as the cluster's admin.
+    pub fn kubectl_tool<S: AsRef<str>>(&self, args: &[S]) -> Result<Tool> {
+        let program = binaries::control_plane("kubectl")?.to_string_lossy().into_owned();
+        let kubeconfig = format!("--kubeconfig={}", self.folder.kubeconfig().display());
+        Ok(Tool::new([program, kubeconfig].into_iter().chain(args.iter().map(|arg| arg.as_ref().to_owned()))))
+    }
+
+    /// Runs kubectl, which must succeed.
+    pub fn kubectl<S: AsRef<str>>(&self, args: &[S]) -> Result<String> {
+        self.kubectl_tool(args)?.run()
+    }
+
+    /// Runs kubectl; its exit code is for the caller to judge.
+    pub fn try_kubectl<S: AsRef<str>>(&self, args: &[S]) -> Result<Outcome> {
+        self.kubectl_tool(args)?.attempt()
+    }
+
+    /// One object, or a list of them, as JSON.
+    pub fn get<S: AsRef<str>>(&self, what: &[S]) -> Result<Value> {
+        let args: Vec<&str> =
+            ["get", "-o", "json"].into_iter().chain(what.iter().map(AsRef::as_ref)).collect();
+        serde_json::from_str(&self.kubectl(&args)?).context("failed to understand kubectl's JSON")
+    }
+
+    /// Applies manifests written in the test; an unknown field is refused.
+    pub fn apply(&self, manifests: &str) -> Result<String> {
+        self.kubectl_tool(&["apply", "--validate=strict", "-f", "-"])?.input(manifests).run()
+    }
+
+    /// Applies a file or folder of `manifests/`, strictly.
+    pub fn apply_file(&self, path: &str) -> Result<String> {
+        let path = binaries::source().join("manifests").join(path);
+        self.kubectl(&["apply", "--validate=strict", "-f", &path.to_string_lossy()])
+    }
+
+    /// Installs Lightship as its users do. The Deployment and the DaemonSet stay plans, for there is no kubelet: the lab
+    /// starts their processes itself.
+    pub(super) fn install_manifests(&self) -> Result<bool> {
+        let folder = binaries::source().join("manifests");
+        if !folder.join("kustomization.yaml").exists() {
+            return Ok(false);
+        }
+        self.kubectl(&["apply", "--validate=strict", "-k", &folder.to_string_lossy()])?;
+        self.kubectl(&["wait", "--for=condition=established", "crd", "--all", "--timeout=30s"])?;
+        Ok(true)
+    }
+
+    /// Registers the nodes as kubelets would, labelled as kubeadm does it.
+    pub(super) fn register_nodes(&self) -> Result<()> {
+        let items: Vec<Value> = Host::nodes(self.nodes).iter().map(node_object).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        self.kubectl_tool(&["create", "-f", "-"])?.input(list.to_string()).run().map(drop)
+    }
+
+    /// A kubeconfig for `component` with a token of the shipped service account, bound to a node if one is given:
+    /// this is what the kubelet would mount into the pod.
+    pub(super) fn service_account(&self, component: &str, account: &str, node: Option<&Host>) -> Result<String> {
+        let mut args = vec!["create", "token", account, "--namespace=kube-system", "--duration=720h"];
+        let bound = node.map(|node| format!("--bound-object-name={}", node.name()));
+        if let Some(bound) = &bound {
+            args.extend(["--bound-object-kind=Node", bound]);
+        }
+        let token = self.kubectl(&args)?;
+        let target = self.folder.component_kubeconfig(component);
+        credentials::write_kubeconfig(&self.folder, self.slot, &target, token.trim())?;
+        Ok(path_text(&target))
+    }
+}
+
+fn node_object(node: &Host) -> Value {
+    let mut object = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name(), "labels": {
+            "kubernetes.io/hostname": node.name(),
+            "kubernetes.io/os": "linux",
+        }},
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": node.lan_address()},
+                {"type": "Hostname", "address": node.name()},
+            ],
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the lab says so"}],
+        },
+    });
+    if node.name() == CONTROL_PLANE {
+        let key = "node-role.kubernetes.io/control-plane";
+        object["metadata"]["labels"][key] = json!("");
+        object["metadata"]["labels"]["node.kubernetes.io/exclude-from-external-load-balancers"] = json!("");
+        object["spec"] = json!({"taints": [{"key": key, "effect": "NoSchedule"}]});
+    }
+    object
+}
+
+pub(super) fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+

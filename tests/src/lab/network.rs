@@ -1,0 +1,120 @@
+//! Bridges, links and addresses.
+//!
+//! Both bridges are in the fabric, a namespace of the lab's own: `lan`, the segment that nodes and client share
+//! (10.0.0.0/16 and 2004::/64), and `mgmt`, over which nodes reach the API server. The only thing in the machine's own namespace is
+//! one end of a link to `mgmt`, so that kubectl works from there. Labs that run side by side differ in this
+//! link's name and in the management network: lab number S has link `lightshipS` and 172.31.(255-S).0/24.
+
+use anyhow::{Result, bail};
+
+use super::{folder::Folder, host::Host};
+use crate::command::Tool;
+
+/// As many labs can run at once.
+const SLOTS: u8 = 64;
+
+/// The two networks of a node, by its interface's name.
+pub const LAN: &str = "eth0";
+/// The interface on the management bridge.
+pub const MANAGEMENT: &str = "eth1";
+
+/// The link to the machine's own namespace.
+#[must_use]
+pub fn uplink(slot: u8) -> String {
+    format!("lightship{slot}")
+}
+
+/// An address on the lab's management network.
+#[must_use]
+pub fn management_address(slot: u8, number: u32) -> String {
+    format!("172.31.{}.{number}", 255 - u32::from(slot))
+}
+
+/// Makes the bridges, and claims a slot by making its link: the kernel refuses a second one of the same name.
+pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
+    let pid = fabric.holder(folder).map_or(0, |holder| holder.pid).to_string();
+    let mut refused = String::new();
+    for slot in 0..SLOTS {
+        let link = uplink(slot);
+        let made = Tool::new([
+            "ip", "link", "add", &link, "type", "veth", "peer", "name", "host", "netns", &pid,
+        ])
+        .attempt()?;
+        if !made.succeeded() {
+            refused = made.stderr;
+            continue;
+        }
+        let address = management_address(slot, 253);
+        batch(None, &format!("addr add {address}/24 dev {link}\nlink set {link} up\n"))?;
+        let api = management_address(slot, fabric.number());
+        // The bridge's own address is fixed: left alone it would follow its ports', under the eyes of its neighbours.
+        let bridges = format!(
+            "link add lan type bridge\nlink set lan up\n\
+             link add mgmt address 02:00:00:00:02:fe type bridge\naddr add {api}/24 dev mgmt\nlink set mgmt up\n\
+             link set host master mgmt up\n"
+        );
+        batch(Some((folder, fabric)), &bridges)?;
+        return Ok(slot);
+    }
+    bail!("failed to find a free link name for the lab, lightship0 to lightship{}: {refused}", SLOTS - 1)
+}
+
+/// Plugs a host into the LAN and, if it is a node, into the management network. MAC addresses follow from the
+/// host's number: a node that was crashed and revived is the same machine, and traces are easy to read.
+pub(super) fn plug_in(folder: &Folder, fabric: &Host, host: &Host, slot: u8) -> Result<()> {
+    let number = host.number();
+    let pid = host.holder(folder).map_or(0, |holder| holder.pid);
+    let mut ports = String::new();
+    let mut inside = format!(
+        "addr add {}/16 dev {LAN}\naddr add 2004::1:{number}/64 dev {LAN} nodad\nlink set {LAN} up\n",
+        host.lan_address()
+    );
+    let mut wire = |interface: &str, bridge: &str, network: u32| {
+        let port = port(host, interface);
+        ports += &format!(
+            "link add {port} type veth peer name {interface} address 02:00:00:00:{network:02x}:{number:02x} netns {pid}\n\
+             link set {port} master {bridge} up\n"
+        );
+    };
+    wire(LAN, "lan", 1);
+    if host.is_node() {
+        wire(MANAGEMENT, "mgmt", 2);
+        let address = management_address(slot, number);
+        inside += &format!("addr add {address}/24 dev {MANAGEMENT}\nlink set {MANAGEMENT} up\n");
+    }
+    batch(Some((folder, fabric)), &ports)?;
+    batch(Some((folder, host)), &inside)
+}
+
+/// Pulls both plugs of a host at once.
+pub(super) fn unplug(folder: &Folder, fabric: &Host, host: &Host) -> Result<()> {
+    for interface in [LAN, MANAGEMENT] {
+        let port = port(host, interface);
+        // Without its port the host is as unplugged as it can be: this is also called for half-built ones.
+        fabric.tool(folder, &["ip", "link", "del", &port])?.attempt()?;
+    }
+    Ok(())
+}
+
+/// Cuts or mends the cable of one interface: the far end goes down or up, so the near end sees its carrier go and come.
+pub(super) fn set_carrier(folder: &Folder, fabric: &Host, host: &Host, interface: &str, up: bool) -> Result<()> {
+    if !matches!(interface, LAN | MANAGEMENT) {
+        bail!("failed to find the cable of {interface}; nodes have {LAN} (the LAN) and {MANAGEMENT} (management)");
+    }
+    let state = if up { "up" } else { "down" };
+    batch(Some((folder, fabric)), &format!("link set {} {state}\n", port(host, interface)))
+}
+
+/// The bridge port at the far end of an interface; names of interfaces have at most 15 characters.
+fn port(host: &Host, interface: &str) -> String {
+    format!("{}-{interface}", host.name().replace("control-plane", "control"))
+}
+
+fn batch(host: Option<(&Folder, &Host)>, lines: &str) -> Result<()> {
+    let argv = ["ip", "-batch", "-"];
+    let tool = match host {
+        Some((folder, host)) => host.tool(folder, &argv)?,
+        None => Tool::new(argv),
+    };
+    tool.input(lines).run().map(drop)
+}
