@@ -1,0 +1,150 @@
+//! Which agents are alive, judged by the observer's own clock since it last saw a heartbeat change.
+//!
+//! Wall clocks of nodes do not matter: a record's `renewTime` only shows that it changed. When more than half of the
+//! heartbeats expire together it is the API that was away, and nothing is believed for one more duration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::inventory::Inventory;
+use crate::names::NodeName;
+use crate::time::Instant;
+
+/// What is known of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Its heartbeat changed within its duration.
+    Fresh,
+    /// Its heartbeat has not changed for longer than its duration.
+    Expired,
+}
+
+#[derive(Clone, Debug)]
+struct Heartbeat {
+    renewal: String,
+    duration: Duration,
+    changed_at: Instant,
+    inventory: Inventory,
+}
+
+impl Heartbeat {
+    fn expires_at(&self) -> Instant {
+        self.changed_at + self.duration
+    }
+}
+
+/// The heartbeats of all agents.
+#[derive(Clone, Debug, Default)]
+pub struct Heartbeats {
+    nodes: BTreeMap<NodeName, Heartbeat>,
+    doubted_until: Option<Instant>,
+}
+
+impl Heartbeats {
+    /// Takes in a heartbeat as read: `renewal` is whatever changes with every renewal.
+    pub fn observe(
+        &mut self,
+        node: NodeName,
+        renewal: String,
+        duration: Duration,
+        inventory: Inventory,
+        now: Instant,
+    ) {
+        let changed_at = match self.nodes.get(&node) {
+            Some(known) if known.renewal == renewal => known.changed_at,
+            _ => now,
+        };
+        self.nodes.insert(node, Heartbeat { renewal, duration, changed_at, inventory });
+    }
+
+    /// The heartbeat was deleted: the agent is gone on purpose.
+    pub fn forget(&mut self, node: &NodeName) {
+        self.nodes.remove(node);
+    }
+
+    /// Weighs the expiries seen by now; call before asking [`Self::freshness`].
+    pub fn advance(&mut self, now: Instant) {
+        let expired = self.nodes.values().filter(|beat| now >= beat.expires_at());
+        let just_expired = expired.clone().filter(|beat| now - beat.expires_at() < beat.duration).count();
+        let longest = expired.map(|beat| beat.duration).max().unwrap_or_default();
+        if self.doubted_until.is_none() && just_expired > 1 && just_expired * 2 > self.nodes.len() {
+            self.doubted_until = Some(now + longest);
+        } else if just_expired == 0 {
+            self.doubted_until = None;
+        }
+    }
+
+    /// What is known of the agent on `node`, `None` when it never reported.
+    #[must_use]
+    pub fn freshness(&self, node: &NodeName, now: Instant) -> Option<Freshness> {
+        let beat = self.nodes.get(node)?;
+        let doubted = self.doubted_until.is_some_and(|until| now < until);
+        Some(if now < beat.expires_at() || doubted { Freshness::Fresh } else { Freshness::Expired })
+    }
+
+    /// The interfaces the agent on `node` last reported.
+    #[must_use]
+    pub fn inventory(&self, node: &NodeName) -> Option<&Inventory> {
+        self.nodes.get(node).map(|beat| &beat.inventory)
+    }
+
+    /// The next moment at which [`Self::freshness`] may change by itself.
+    #[must_use]
+    pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
+        let expiries = self.nodes.values().map(Heartbeat::expires_at);
+        expiries.chain(self.doubted_until).filter(|at| *at > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DURATION: Duration = Duration::from_secs(15);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::after_start(Duration::from_secs(seconds))
+    }
+
+    fn beat(beats: &mut Heartbeats, node: &str, renewal: u64, now: Instant) {
+        beats.observe(node.into(), renewal.to_string(), DURATION, Inventory::default(), now);
+        beats.advance(now);
+    }
+
+    fn fresh(beats: &mut Heartbeats, node: &str, now: Instant) -> Option<Freshness> {
+        beats.advance(now);
+        beats.freshness(&node.into(), now)
+    }
+
+    #[test]
+    fn an_unchanged_record_expires_after_its_duration() {
+        let mut beats = Heartbeats::default();
+        for node in ["node-1", "node-2", "node-3"] {
+            beat(&mut beats, node, 0, at(0));
+        }
+        for node in ["node-2", "node-3"] {
+            beat(&mut beats, node, 1, at(10));
+        }
+        beat(&mut beats, "node-1", 0, at(10));
+        assert_eq!(beats.next_expiry(at(10)), Some(at(15)));
+        assert_eq!(fresh(&mut beats, "node-1", at(14)), Some(Freshness::Fresh));
+        assert_eq!(fresh(&mut beats, "node-1", at(15)), Some(Freshness::Expired));
+        assert_eq!(fresh(&mut beats, "node-2", at(15)), Some(Freshness::Fresh));
+        assert_eq!(fresh(&mut beats, "node-4", at(15)), None);
+    }
+
+    #[test]
+    fn when_most_expire_together_the_api_was_away() {
+        let mut beats = Heartbeats::default();
+        for node in ["node-1", "node-2", "node-3"] {
+            beat(&mut beats, node, 0, at(0));
+        }
+        assert_eq!(fresh(&mut beats, "node-1", at(20)), Some(Freshness::Fresh));
+        for node in ["node-2", "node-3"] {
+            beat(&mut beats, node, 1, at(21));
+        }
+        assert_eq!(fresh(&mut beats, "node-1", at(29)), Some(Freshness::Fresh));
+        assert_eq!(fresh(&mut beats, "node-1", at(35)), Some(Freshness::Expired), "it stays silent for good");
+        assert_eq!(fresh(&mut beats, "node-2", at(35)), Some(Freshness::Fresh));
+    }
+}

@@ -1,0 +1,116 @@
+//! What an agent tells about its node: the payload of its heartbeat.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A hardware address, written as six hexadecimal octets with colons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.to_string()
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let refuse = || format!("\"{text}\" is no hardware address of six octets");
+        let octets = text
+            .split(':')
+            .map(|octet| u8::from_str_radix(octet, 16).map_err(|_| refuse()))
+            .collect::<Result<Vec<_>, _>>()?;
+        octets.try_into().map(Self).map_err(|_| refuse())
+    }
+}
+
+/// Whether frames can leave through an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LinkState {
+    /// Administratively up and the carrier is there.
+    Up,
+    /// Administratively up without carrier: cable, peer or switch port is gone.
+    NoCarrier,
+    /// Administratively down.
+    Down,
+}
+
+/// One interface of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interface {
+    /// Its name on the node.
+    pub name: String,
+    /// Its hardware address; none on interfaces without a link layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// Whether frames can leave through it.
+    pub link: LinkState,
+    /// Whether a policy that names no interfaces announces here (the node's own rule, or `--devices`).
+    #[serde(default)]
+    pub suitable: bool,
+}
+
+/// The interfaces of one node, sorted by name.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    /// Every interface with a link layer.
+    pub interfaces: Vec<Interface>,
+}
+
+impl Inventory {
+    /// Reads the annotation of a heartbeat.
+    ///
+    /// # Errors
+    /// When the text is no inventory; unknown fields of newer agents are passed over.
+    pub fn from_annotation(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The annotation a heartbeat carries.
+    ///
+    /// # Errors
+    /// Never for values of this type; the signature is the serializer's.
+    pub fn to_annotation(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inventory_survives_its_annotation() {
+        let inventory = Inventory {
+            interfaces: vec![Interface {
+                name: "eth0".into(),
+                mac: Some(Mac([2, 0, 0, 0, 0x0a, 1])),
+                link: LinkState::NoCarrier,
+                suitable: true,
+            }],
+        };
+        let text = inventory.to_annotation().unwrap();
+        assert!(text.contains("\"02:00:00:00:0a:01\""), "{text}");
+        assert_eq!(Inventory::from_annotation(&text).unwrap(), inventory);
+    }
+
+    #[test]
+    fn a_malformed_hardware_address_is_refused() {
+        let text = r#"{"interfaces":[{"name":"eth0","mac":"02:00","link":"up"}]}"#;
+        assert!(Inventory::from_annotation(text).unwrap_err().to_string().contains("six octets"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Why a service has what it has: every refusal and every loss as a value.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::range::Family;
+use crate::names::{PoolName, ServiceId};
+
+/// Whether a service got everything it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did.
+    Satisfied,
+    /// It did not; one reason for every item that is missing.
+    Unsatisfied(Vec<Reason>),
+}
+
+/// Why one pool does not serve a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// The pool's selector does not match; the requirement that fails.
+    Selector(String),
+    /// The pool's selector cannot be read.
+    UnreadableSelector(String),
+    /// The pool is disabled.
+    Disabled,
+    /// The pool overlaps another that comes first.
+    Conflicting,
+    /// The pool has no block of the family.
+    Family,
+    /// The service names another pool.
+    NotNamed,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Selector(unmet) => write!(f, "its serviceSelector wants {unmet}"),
+            Self::UnreadableSelector(why) => write!(f, "its serviceSelector cannot be read: {why}"),
+            Self::Disabled => f.write_str("it is disabled"),
+            Self::Conflicting => f.write_str("it conflicts with another pool"),
+            Self::Family => f.write_str("it has no block of that family"),
+            Self::NotNamed => f.write_str("the service names another pool"),
+        }
+    }
+}
+
+/// Why an address that was asked for is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No pool serves the family; why each one does not.
+    NoPool {
+        /// The family asked for.
+        family: Family,
+        /// Every pool there is.
+        missed: Vec<(PoolName, Missed)>,
+    },
+    /// Pools serve the family, and all are full.
+    OutOfAddresses {
+        /// The family asked for.
+        family: Family,
+        /// The pools that are full.
+        pools: Vec<PoolName>,
+    },
+    /// The requested address lies in no pool.
+    NotInAnyPool(IpAddr),
+    /// The requested address lies in a pool that does not serve this service.
+    PoolMissed {
+        /// The address asked for.
+        address: IpAddr,
+        /// The pool it lies in.
+        pool: PoolName,
+        /// Why the pool does not serve it.
+        missed: Missed,
+    },
+    /// The requested address belongs to another service.
+    Taken {
+        /// The address asked for.
+        address: IpAddr,
+        /// Who has it.
+        by: ServiceId,
+    },
+    /// The requested address is the first or last of a block that withholds them.
+    Withheld {
+        /// The address asked for.
+        address: IpAddr,
+        /// The pool that withholds it.
+        pool: PoolName,
+    },
+    /// An item of the request is no address.
+    Unreadable(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPool { family, missed } if missed.is_empty() => write!(
+                f,
+                "no {family} address: there is no CiliumLoadBalancerIPPool; create one with a block of addresses"
+            ),
+            Self::NoPool { family, missed } => {
+                write!(f, "no {family} address: no pool serves this service")?;
+                // A cluster may have thousands of pools, a condition 32 KiB.
+                for (pool, why) in missed.iter().take(8) {
+                    write!(f, "; pool {pool}: {why}")?;
+                }
+                if missed.len() > 8 {
+                    write!(f, "; and {} more pools", missed.len() - 8)?;
+                }
+                Ok(())
+            }
+            Self::OutOfAddresses { family, pools } => {
+                let names: Vec<_> = pools.iter().take(8).map(PoolName::as_str).collect();
+                write!(f, "no {family} address: no free address in pool {}", names.join(", "))?;
+                f.write_str("; add a block or release a service")
+            }
+            Self::NotInAnyPool(address) => {
+                write!(f, "{address} cannot be given: no pool contains it; add it to a pool's blocks")
+            }
+            Self::PoolMissed { address, pool, missed } => {
+                write!(f, "{address} cannot be given: it lies in pool {pool}, but {missed}")
+            }
+            Self::Taken { address, by } => write!(f, "{address} cannot be given: service {by} has it"),
+            Self::Withheld { address, pool } => write!(
+                f,
+                "{address} cannot be given: pool {pool} withholds the first and last address of its blocks \
+                 (allowFirstLastIPs: No)"
+            ),
+            Self::Unreadable(text) => {
+                write!(f, "\"{text}\" is requested, but it is no IP address; correct the service's request")
+            }
+        }
+    }
+}
+
+/// Why an address was taken from a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The service is not served by us any more.
+    NotHandled,
+    /// No pool contains the address any more.
+    NoPool,
+    /// The pool does not serve the service any more.
+    PoolMissed(PoolName, Missed),
+    /// The service asks for other addresses, and has them.
+    NotRequested,
+    /// The service asks for another family.
+    FamilyNotAsked,
+    /// Another service has the address, and had it first.
+    HeldBy(ServiceId),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHandled => f.write_str("the service is no longer served by Lightship (type or class)"),
+            Self::NoPool => f.write_str("no pool contains it any more"),
+            Self::PoolMissed(pool, missed) => write!(f, "pool {pool} no longer serves the service: {missed}"),
+            Self::NotRequested => f.write_str("the service requests other addresses"),
+            Self::FamilyNotAsked => f.write_str("the service asks for another address family"),
+            Self::HeldBy(service) => write!(f, "service {service} had it first"),
+        }
+    }
+}
+
+/// An address a service lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The address.
+    pub address: IpAddr,
+    /// Why.
+    pub cause: Cause,
+}

@@ -1,0 +1,169 @@
+//! Label selectors that have been checked: a value of [`Selector`] can always be evaluated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+/// Labels as selectors see them.
+pub type Labels = BTreeMap<String, String>;
+
+/// A requirement that cannot be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SelectorError {
+    /// `In` or `NotIn` without a value to compare with.
+    #[error("failed to read the requirement on \"{key}\": {operator} needs at least one value")]
+    NoValues {
+        /// Label key of the requirement.
+        key: String,
+        /// Operator as written.
+        operator: String,
+    },
+    /// `Exists` or `DoesNotExist` with values, which would be ignored.
+    #[error("failed to read the requirement on \"{key}\": {operator} takes no values")]
+    UnexpectedValues {
+        /// Label key of the requirement.
+        key: String,
+        /// Operator as written.
+        operator: String,
+    },
+    /// An operator that is none of the four.
+    #[error("failed to read the requirement on \"{key}\": \"{operator}\" is none of In, NotIn, Exists, DoesNotExist")]
+    UnknownOperator {
+        /// Label key of the requirement.
+        key: String,
+        /// Operator as written.
+        operator: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Requirement {
+    In(String, BTreeSet<String>),
+    NotIn(String, BTreeSet<String>),
+    Exists(String),
+    DoesNotExist(String),
+}
+
+/// A checked label selector; without requirements it matches everything.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Selector(Vec<Requirement>);
+
+impl Selector {
+    /// The selector that matches everything.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Adds `key = value`, as `matchLabels` does.
+    #[must_use]
+    pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.push(Requirement::In(key.into(), BTreeSet::from([value.into()])));
+        self
+    }
+
+    /// Adds one item of `matchExpressions`.
+    ///
+    /// # Errors
+    /// When the operator is unknown or does not go with the number of values.
+    pub fn with_expression(
+        mut self,
+        key: &str,
+        operator: &str,
+        values: &[String],
+    ) -> Result<Self, SelectorError> {
+        let name = || (key.to_owned(), operator.to_owned());
+        let some = |values: &[String]| {
+            let (key, operator) = name();
+            if values.is_empty() {
+                return Err(SelectorError::NoValues { key, operator });
+            }
+            Ok(values.iter().cloned().collect())
+        };
+        let none = |values: &[String]| {
+            let (key, operator) = name();
+            if values.is_empty() { Ok(key) } else { Err(SelectorError::UnexpectedValues { key, operator }) }
+        };
+        self.0.push(match operator {
+            "In" => Requirement::In(key.to_owned(), some(values)?),
+            "NotIn" => Requirement::NotIn(key.to_owned(), some(values)?),
+            "Exists" => Requirement::Exists(none(values)?),
+            "DoesNotExist" => Requirement::DoesNotExist(none(values)?),
+            _ => {
+                let (key, operator) = name();
+                return Err(SelectorError::UnknownOperator { key, operator });
+            }
+        });
+        Ok(self)
+    }
+
+    /// Whether every requirement holds; a missing key satisfies `NotIn`, as in Kubernetes.
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.unmet(labels).is_none()
+    }
+
+    /// The first requirement that does not hold, in the words of a selector string.
+    #[must_use]
+    pub fn unmet(&self, labels: &Labels) -> Option<String> {
+        self.0.iter().find(|requirement| !requirement.holds(labels)).map(Requirement::to_string)
+    }
+}
+
+impl Requirement {
+    fn holds(&self, labels: &Labels) -> bool {
+        match self {
+            Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+            Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
+            Self::Exists(key) => labels.contains_key(key),
+            Self::DoesNotExist(key) => !labels.contains_key(key),
+        }
+    }
+}
+
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(",");
+        match self {
+            Self::In(key, values) if values.len() == 1 => write!(f, "{key}={}", list(values)),
+            Self::In(key, values) => write!(f, "{key} in ({})", list(values)),
+            Self::NotIn(key, values) => write!(f, "{key} notin ({})", list(values)),
+            Self::Exists(key) => write!(f, "{key}"),
+            Self::DoesNotExist(key) => write!(f, "!{key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_four_operators_match_as_in_kubernetes() {
+        let datacenter = vec!["dc1".to_owned(), "dc2".to_owned()];
+        let within = Selector::everything().with_expression("datacenter", "In", &datacenter).unwrap();
+        let outside = Selector::everything().with_expression("datacenter", "NotIn", &datacenter).unwrap();
+        assert!(within.matches(&labels(&[("datacenter", "dc2")])));
+        assert!(!within.matches(&labels(&[])));
+        assert!(outside.matches(&labels(&[])));
+        assert!(!outside.matches(&labels(&[("datacenter", "dc1")])));
+        let worker = Selector::everything().with_expression("control-plane", "DoesNotExist", &[]).unwrap();
+        assert!(worker.matches(&labels(&[])));
+        assert_eq!(worker.unmet(&labels(&[("control-plane", "")])), Some("!control-plane".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_is_refused_with_a_sentence() {
+        let refused = Selector::everything().with_expression("color", "In", &[]).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "failed to read the requirement on \"color\": In needs at least one value"
+        );
+        assert!(Selector::everything().with_expression("color", "Like", &[]).is_err());
+        assert!(Selector::everything().with_expression("color", "Exists", &["red".into()]).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! A service as address management and placement see it: the contract of annotations, classes and families, decided.
+
+use std::net::IpAddr;
+
+use crate::ipam::Family;
+use crate::names::{PoolName, ServiceId};
+use crate::selector::Labels;
+use crate::time::Timestamp;
+
+/// Who serves services without a `loadBalancerClass` (`--default-lb-service-ipam`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DefaultClass {
+    /// We do.
+    #[default]
+    LbIpam,
+    /// Cilium's node IPAM does.
+    NodeIpam,
+    /// Nobody does.
+    None,
+}
+
+/// Whether address management serves a service, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// It does.
+    Ours,
+    /// The service is not of type `LoadBalancer`.
+    NotLoadBalancer,
+    /// The service names a class that is not ours.
+    ForeignClass(String),
+    /// The service names no class, and those are not ours by configuration.
+    DefaultElsewhere,
+}
+
+/// Decides whether a service is ours by its type and class; `our_class` is the class we serve by name.
+#[must_use]
+pub fn handling(
+    service_type: Option<&str>,
+    class: Option<&str>,
+    our_class: &str,
+    default: DefaultClass,
+) -> Handling {
+    match (service_type, class) {
+        (Some("LoadBalancer"), None) if default == DefaultClass::LbIpam => Handling::Ours,
+        (Some("LoadBalancer"), None) => Handling::DefaultElsewhere,
+        (Some("LoadBalancer"), Some(class)) if class == our_class => Handling::Ours,
+        (Some("LoadBalancer"), Some(class)) => Handling::ForeignClass(class.to_owned()),
+        _ => Handling::NotLoadBalancer,
+    }
+}
+
+/// One item of the requested addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// An address.
+    Address(IpAddr),
+    /// Text that is no address; reported, never replaced by an arbitrary one.
+    Unreadable(String),
+}
+
+/// Reads `spec.loadBalancerIP` and the requested-addresses annotation; empty values count as absent.
+#[must_use]
+pub fn requested(load_balancer_ip: Option<&str>, annotation: Option<&str>) -> Vec<Requested> {
+    let items = load_balancer_ip.into_iter().chain(annotation.unwrap_or_default().split(','));
+    let mut requested = Vec::new();
+    for item in items.map(str::trim).filter(|item| !item.is_empty()) {
+        let item =
+            item.parse().map_or_else(|_| Requested::Unreadable(item.to_owned()), Requested::Address);
+        if !requested.contains(&item) {
+            requested.push(item);
+        }
+    }
+    requested
+}
+
+/// The families a service asks for by `ipFamilyPolicy` and `ipFamilies`, IPv4 first.
+#[must_use]
+pub fn asked_families(policy: Option<&str>, families: &[Family]) -> Vec<Family> {
+    let mut asked = match (policy, families) {
+        (Some("RequireDualStack"), _) | (Some("PreferDualStack"), []) => vec![Family::V4, Family::V6],
+        (Some("PreferDualStack"), listed) => listed.to_vec(),
+        (_, [first, ..]) => vec![*first],
+        (_, []) => vec![Family::V4],
+    };
+    asked.sort_unstable();
+    asked.dedup();
+    asked
+}
+
+/// Who put the addresses into a service's ingress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressOwner {
+    /// We did, or Cilium's LB-IPAM, whose addresses we inherit: we may take them away.
+    Us,
+    /// Somebody else did: we leave them.
+    Another,
+}
+
+/// A service, with everything that decides about its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Which service.
+    pub id: ServiceId,
+    /// When it was created; the older one waits in front.
+    pub created: Timestamp,
+    /// Its labels with the two pseudo-labels, which users cannot forge.
+    pub labels: Labels,
+    /// Whether we serve it.
+    pub handling: Handling,
+    /// Families it asks for, IPv4 first.
+    pub families: Vec<Family>,
+    /// Addresses it asks for by name.
+    pub requested: Vec<Requested>,
+    /// The only pool it may be served from, if it says so.
+    pub pool: Option<PoolName>,
+    /// Addresses in its status, in their order.
+    pub ingress: Vec<IpAddr>,
+    /// Who put them there.
+    pub ingress_owner: IngressOwner,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_follow_the_policy() {
+        let both = vec![Family::V4, Family::V6];
+        assert_eq!(asked_families(None, &[]), [Family::V4]);
+        assert_eq!(asked_families(Some("SingleStack"), &[Family::V6]), [Family::V6]);
+        assert_eq!(asked_families(Some("SingleStack"), &[Family::V6, Family::V4]), [Family::V6]);
+        assert_eq!(asked_families(Some("PreferDualStack"), &[]), both);
+        assert_eq!(asked_families(Some("PreferDualStack"), &[Family::V6, Family::V4]), both);
+        assert_eq!(asked_families(Some("RequireDualStack"), &[Family::V4]), both);
+    }
+
+    #[test]
+    fn a_class_decides_who_serves() {
+        let ours = "io.cilium/l2-announcer";
+        let lb = Some("LoadBalancer");
+        assert_eq!(handling(lb, None, ours, DefaultClass::LbIpam), Handling::Ours);
+        assert_eq!(handling(lb, None, ours, DefaultClass::None), Handling::DefaultElsewhere);
+        assert_eq!(handling(lb, Some(ours), ours, DefaultClass::None), Handling::Ours);
+        assert_eq!(handling(lb, Some("x/y"), ours, DefaultClass::LbIpam), Handling::ForeignClass("x/y".into()));
+        assert_eq!(handling(Some("ClusterIP"), None, ours, DefaultClass::LbIpam), Handling::NotLoadBalancer);
+    }
+
+    #[test]
+    fn requests_keep_what_cannot_be_read() {
+        assert_eq!(requested(None, Some(" , ")), []);
+        assert_eq!(
+            requested(Some("10.0.0.1"), Some("10.0.0.1, fe, 2004::1")),
+            [
+                Requested::Address("10.0.0.1".parse().unwrap()),
+                Requested::Unreadable("fe".into()),
+                Requested::Address("2004::1".parse().unwrap()),
+            ]
+        );
+    }
+}
