@@ -1,1 +1,15 @@
-//! Map layout and packet logic shared by the responder and its loader.
+//! What the responder in the kernel and its loader in user space must agree on, byte for byte: names, map layout and
+//! the decision about a frame. Nothing here allocates, panics or knows which side it runs on, so the decision that
+//! the kernel executes is the one that native tests search.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod arp;
+pub mod layout;
+pub mod liveness;
+pub mod mac;
+pub mod names;
+pub mod outcome;
+pub mod verdict;

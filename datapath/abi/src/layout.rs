@@ -1,0 +1,116 @@
+//! Keys and values of the pinned maps. The assertions hold the layout still: a map outlives the program that made it,
+//! and other programs read it.
+
+use crate::mac::MacAddress;
+
+/// Key of [`crate::names::RESPONDER_V4`]. The field names are what `bpftool map dump` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ResponderV4Key {
+    /// The address, its octets in network order as they lie in the frame (10.0.10.0 prints as 655370 on a
+    /// little-endian machine).
+    pub ip4: u32,
+    /// The interface that answers for it, in the host's byte order.
+    pub ifindex: u32,
+}
+
+/// Value of [`crate::names::RESPONDER_V4`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ResponderValue {
+    /// Requests answered since the entry was made. Only the kernel counts, with atomic additions.
+    pub responses_sent: u64,
+}
+
+/// Value of [`crate::names::INTERFACES`]; the key is the interface index, a `u32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct InterfaceValue {
+    /// The hardware address this interface answers with.
+    pub mac: [u8; 6],
+    /// Always zero; written out so that no byte of the value is indeterminate.
+    pub pad: [u8; 2],
+}
+
+/// The only slot of [`crate::names::LIVENESS`], a `u64`: `CLOCK_MONOTONIC` in nanoseconds, 0 for never.
+pub const LIVENESS_SLOT: u32 = 0;
+
+/// How many interfaces can answer at once.
+pub const MAX_INTERFACES: u32 = 1024;
+
+/// Capacity of the address map where the loader is told nothing else.
+pub const DEFAULT_CAPACITY: u32 = 65_536;
+
+const _: () = assert!(size_of::<ResponderV4Key>() == 8 && align_of::<ResponderV4Key>() == 4);
+const _: () = assert!(size_of::<ResponderValue>() == 8);
+const _: () = assert!(size_of::<InterfaceValue>() == 8);
+
+impl ResponderV4Key {
+    /// The key for an address on an interface.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(octets: [u8; 4], ifindex: u32) -> Self {
+        Self { ip4: u32::from_ne_bytes(octets), ifindex }
+    }
+
+    /// The octets of the address.
+    #[must_use]
+    pub const fn octets(self) -> [u8; 4] {
+        self.ip4.to_ne_bytes()
+    }
+
+    /// The key as it lies in the map.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [a, b, c, d] = self.ip4.to_ne_bytes();
+        let [e, f, g, h] = self.ifindex.to_ne_bytes();
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// The key that lies in the map as these bytes.
+    #[must_use]
+    pub const fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
+        Self { ip4: u32::from_ne_bytes([a, b, c, d]), ifindex: u32::from_ne_bytes([e, f, g, h]) }
+    }
+}
+
+impl InterfaceValue {
+    /// The value for a hardware address.
+    #[must_use]
+    pub const fn new(mac: MacAddress) -> Self {
+        Self { mac: mac.0, pad: [0; 2] }
+    }
+
+    /// The value as it lies in the map.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [a, b, c, d, e, f] = self.mac;
+        let [g, h] = self.pad;
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// The value that lies in the map as these bytes.
+    #[must_use]
+    pub const fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
+        Self { mac: [a, b, c, d, e, f], pad: [g, h] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_prints_as_in_the_guides() {
+        let key = ResponderV4Key::new([10, 0, 10, 0], 3);
+        assert_eq!(key.ip4.to_le(), 655_370);
+        assert_eq!(ResponderV4Key::from_bytes(key.to_bytes()), key);
+        assert_eq!(key.octets(), [10, 0, 10, 0]);
+    }
+
+    #[test]
+    fn an_interface_survives_the_map() {
+        let value = InterfaceValue::new(MacAddress([2, 0, 0, 0, 0, 9]));
+        assert_eq!(InterfaceValue::from_bytes(value.to_bytes()), value);
+    }
+}

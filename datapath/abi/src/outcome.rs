@@ -1,0 +1,88 @@
+//! What became of an ARP frame, for counting. Frames of other protocols are not counted: they pay for one comparison.
+
+/// The outcome of one ARP frame; the discriminant is its slot in [`crate::names::OUTCOMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Outcome {
+    /// A request for one of our addresses, answered.
+    Answered = 0,
+    /// A request for one of our addresses, passed because the agent is silent.
+    Gated = 1,
+    /// Passed: shorter than an Ethernet header and an ARP packet for IPv4.
+    PassedShort = 2,
+    /// Passed: not IPv4 over Ethernet, or a sender that is a group of stations.
+    PassedMalformed = 3,
+    /// Passed: a reply, or another operation than a request.
+    PassedOperation = 4,
+    /// Passed: asks for an address that is not ours on this interface.
+    PassedNoEntry = 5,
+    /// Passed: somebody claims one of our addresses (sender and target address are the same); a claim wants no answer.
+    PassedClaim = 6,
+    /// Passed: addressed on Ethernet to another station.
+    PassedForeignDestination = 7,
+    /// Passed: we do not know the hardware address of the interface it came in on.
+    PassedUnknownInterface = 8,
+    /// Passed: carries a VLAN tag, so the VLAN's own interface will see it.
+    PassedTagged = 9,
+    /// Passed: the answer could not be written into the buffer.
+    FailedWrite = 10,
+}
+
+impl Outcome {
+    /// All of them, in the order of their slots.
+    pub const ALL: [Self; 11] = [
+        Self::Answered,
+        Self::Gated,
+        Self::PassedShort,
+        Self::PassedMalformed,
+        Self::PassedOperation,
+        Self::PassedNoEntry,
+        Self::PassedClaim,
+        Self::PassedForeignDestination,
+        Self::PassedUnknownInterface,
+        Self::PassedTagged,
+        Self::FailedWrite,
+    ];
+
+    /// Its slot in the map of counters.
+    #[inline(always)]
+    #[must_use]
+    pub const fn slot(self) -> u32 {
+        self as u32
+    }
+
+    /// A label for metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Gated => "gated",
+            Self::PassedShort => "passed_short",
+            Self::PassedMalformed => "passed_malformed",
+            Self::PassedOperation => "passed_operation",
+            Self::PassedNoEntry => "passed_no_entry",
+            Self::PassedClaim => "passed_claim",
+            Self::PassedForeignDestination => "passed_foreign_destination",
+            Self::PassedUnknownInterface => "passed_unknown_interface",
+            Self::PassedTagged => "passed_tagged",
+            Self::FailedWrite => "failed_write",
+        }
+    }
+}
+
+/// Slots of the map of counters. More than there are outcomes, so that a new one does not change the map's layout.
+pub const OUTCOME_SLOTS: u32 = 32;
+
+const _: () = assert!(Outcome::ALL.len() <= OUTCOME_SLOTS as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_follow_the_list() {
+        for (slot, outcome) in (0..).zip(Outcome::ALL) {
+            assert_eq!(outcome.slot(), slot, "{outcome:?}");
+        }
+    }
+}

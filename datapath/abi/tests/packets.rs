@@ -1,0 +1,169 @@
+//! Properties of the decision about ARP frames.
+
+use lightship_abi::{
+    arp::{FRAME_LEN, MIN_ETHERNET_LEN, gratuitous},
+    layout::ResponderV4Key,
+    liveness::Gate,
+    mac::MacAddress,
+    outcome::Outcome,
+    verdict::{Tables, Verdict, decide},
+};
+use proptest::prelude::*;
+
+const IFINDEX: u32 = 7;
+const VIP: [u8; 4] = [10, 0, 10, 0];
+const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+
+struct Node {
+    gate: Gate,
+}
+
+impl Tables for Node {
+    type Entry = ();
+
+    fn entry(&self, key: ResponderV4Key) -> Option<()> {
+        (key == ResponderV4Key::new(VIP, IFINDEX)).then_some(())
+    }
+
+    fn interface(&self, ifindex: u32) -> Option<MacAddress> {
+        (ifindex == IFINDEX).then_some(OURS)
+    }
+
+    fn gate(&self) -> Gate {
+        self.gate
+    }
+}
+
+const ALIVE: Node = Node { gate: Gate::Open };
+
+#[derive(Clone, Copy, Debug)]
+struct Asks {
+    ethernet: ([u8; 6], [u8; 6]),
+    sender: ([u8; 6], [u8; 4]),
+    told: [u8; 6],
+    target: [u8; 4],
+}
+
+fn frame(asks: &Asks) -> [u8; FRAME_LEN] {
+    let bytes = [
+        &asks.ethernet.0[..],
+        &asks.ethernet.1,
+        &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1],
+        &asks.sender.0,
+        &asks.sender.1,
+        &asks.told,
+        &asks.target,
+    ]
+    .concat();
+    bytes.try_into().expect("42 bytes")
+}
+
+fn station() -> impl Strategy<Value = [u8; 6]> {
+    any::<[u8; 6]>().prop_map(|mut mac| {
+        mac[0] &= !1;
+        mac
+    })
+}
+
+prop_compose! {
+    fn request_for_us()(
+        unicast: bool,
+        source in station(),
+        hardware in station(),
+        sender in any::<[u8; 4]>().prop_filter("a claim", |ip| *ip != VIP),
+        told: [u8; 6],
+    ) -> Asks {
+        let destination = if unicast { OURS } else { MacAddress::BROADCAST };
+        Asks { ethernet: (destination.0, source), sender: (hardware, sender), told, target: VIP }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_request_for_us_is_answered_by_the_letter(asks in request_for_us()) {
+        let mut bytes = frame(&asks);
+        prop_assert_eq!(decide(&mut bytes, IFINDEX, &ALIVE), Verdict::Answer(()));
+        prop_assert_eq!(&bytes[0..6], &asks.ethernet.1, "to the Ethernet source");
+        prop_assert_eq!(&bytes[6..12], &OURS.0);
+        prop_assert_eq!(&bytes[12..22], &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
+        prop_assert_eq!(&bytes[22..28], &OURS.0);
+        prop_assert_eq!(&bytes[28..32], &VIP);
+        prop_assert_eq!(&bytes[32..38], &asks.sender.0, "RFC 826: the sender's hardware address");
+        prop_assert_eq!(&bytes[38..42], &asks.sender.1);
+    }
+
+    #[test]
+    fn nothing_that_passes_is_touched(mut bytes: [u8; FRAME_LEN], ifindex in 6..9u32) {
+        let before = bytes;
+        if let Verdict::Pass(_) = decide(&mut bytes, ifindex, &ALIVE) {
+            prop_assert_eq!(bytes, before);
+        }
+    }
+
+    #[test]
+    fn a_damaged_header_passes(asks in request_for_us(), at in 12usize..22, flip in 1..=255u8) {
+        let mut bytes = frame(&asks);
+        bytes[at] ^= flip;
+        let before = bytes;
+        let verdict = decide(&mut bytes, IFINDEX, &ALIVE);
+        let expected = if at < 20 { Outcome::PassedMalformed } else { Outcome::PassedOperation };
+        prop_assert_eq!(verdict, Verdict::Pass(expected));
+        prop_assert_eq!(bytes, before);
+    }
+
+    #[test]
+    fn no_reply_goes_to_a_group(asks in request_for_us(), at in prop_oneof![Just(6usize), Just(22)]) {
+        let mut bytes = frame(&asks);
+        bytes[at] |= 1;
+        prop_assert_eq!(decide(&mut bytes, IFINDEX, &ALIVE), Verdict::Pass(Outcome::PassedMalformed));
+    }
+
+    #[test]
+    fn other_stations_frames_pass(mut asks in request_for_us(), destination: [u8; 6]) {
+        prop_assume!(destination != OURS.0 && destination != MacAddress::BROADCAST.0);
+        asks.ethernet.0 = destination;
+        let verdict = decide(&mut frame(&asks), IFINDEX, &ALIVE);
+        prop_assert_eq!(verdict, Verdict::Pass(Outcome::PassedForeignDestination));
+    }
+
+    #[test]
+    fn other_addresses_and_interfaces_pass(asks in request_for_us(), target: [u8; 4], ifindex: u32) {
+        let entered = |ip, ifindex| ip == VIP && ifindex == IFINDEX;
+        for (target, ifindex) in [(target, IFINDEX), (VIP, ifindex)] {
+            prop_assume!(!entered(target, ifindex) && target != asks.sender.1);
+            let mut bytes = frame(&Asks { target, ..asks });
+            prop_assert_eq!(decide(&mut bytes, ifindex, &ALIVE), Verdict::Pass(Outcome::PassedNoEntry));
+        }
+    }
+
+    #[test]
+    fn a_silent_agent_answers_nothing(asks in request_for_us()) {
+        let silent = Node { gate: Gate::Closed };
+        let mut bytes = frame(&asks);
+        prop_assert_eq!(decide(&mut bytes, IFINDEX, &silent), Verdict::Pass(Outcome::Gated));
+        prop_assert_eq!(bytes, frame(&asks));
+    }
+
+    #[test]
+    fn a_claim_of_our_address_is_seen_and_passed(hardware in station()) {
+        let announced = gratuitous(MacAddress(hardware), VIP);
+        let mut bytes: [u8; FRAME_LEN] = announced[..FRAME_LEN].try_into().expect("long enough");
+        prop_assert_eq!(decide(&mut bytes, IFINDEX, &ALIVE), Verdict::Pass(Outcome::PassedClaim));
+    }
+}
+
+#[test]
+fn a_probe_is_answered() {
+    let peer = [2, 0, 0, 0, 0, 2];
+    let asks = Asks { ethernet: ([0xff; 6], peer), sender: (peer, [0; 4]), told: [0; 6], target: VIP };
+    assert_eq!(decide(&mut frame(&asks), IFINDEX, &ALIVE), Verdict::Answer(()));
+}
+
+#[test]
+fn the_announcement_is_that_of_rfc_5227() {
+    let announced = gratuitous(OURS, VIP);
+    let asks =
+        Asks { ethernet: ([0xff; 6], OURS.0), sender: (OURS.0, VIP), told: [0; 6], target: VIP };
+    assert_eq!(announced[..FRAME_LEN], frame(&asks));
+    assert_eq!(announced[FRAME_LEN..], [0; MIN_ETHERNET_LEN - FRAME_LEN]);
+}

@@ -1,0 +1,104 @@
+//! The maps. Names and layout are `lightship_abi`'s; capacities are set by the loader.
+
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, HashMap, PerCpuArray},
+    helpers::bpf_ktime_get_ns,
+    macros::btf_map,
+};
+use lightship_abi::{
+    layout::{DEFAULT_CAPACITY, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, ResponderV4Key, ResponderValue},
+    liveness::{self, Gate},
+    mac::MacAddress,
+    outcome::{OUTCOME_SLOTS, Outcome},
+    verdict::Tables,
+};
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's, which is Cilium's")]
+static cilium_l2_responder_v4: HashMap<
+    ResponderV4Key,
+    ResponderValue,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_liveness: Array<u64, 1> = Array::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_interfaces: HashMap<
+    u32,
+    InterfaceValue,
+    { MAX_INTERFACES as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_outcomes: PerCpuArray<u64, { OUTCOME_SLOTS as usize }> = PerCpuArray::new();
+
+/// Set by the loader; 0 would close the gate at once.
+// SAFETY: nothing else in this object has the name.
+#[unsafe(no_mangle)]
+static LIGHTSHIP_MAX_LIVENESS_NS: u64 = 0;
+
+/// The tables as the kernel keeps them.
+pub(crate) struct Kernel;
+
+/// The counter of an entry. The kernel frees an entry only after the program has ended.
+pub(crate) struct Counter(*mut ResponderValue);
+
+impl Counter {
+    #[inline(always)]
+    pub(crate) fn increment(&self) {
+        let counter = self.0.cast::<u64>();
+        // SAFETY: the pointer came from the map and is valid while the program runs; the value is one aligned u64
+        // that every processor changes by atomic additions only.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
+    }
+}
+
+impl Tables for Kernel {
+    type Entry = Counter;
+
+    #[inline(always)]
+    fn entry(&self, key: ResponderV4Key) -> Option<Counter> {
+        cilium_l2_responder_v4.get_ptr_mut(key).map(Counter)
+    }
+
+    #[inline(always)]
+    fn interface(&self, ifindex: u32) -> Option<MacAddress> {
+        let value = lightship_interfaces.get_ptr(ifindex)?;
+        // SAFETY: the pointer came from the map and is valid while the program runs; user space replaces the value
+        // as a whole, and a reader that meets the change sees one byte string or, briefly, a mixture, as it would on
+        // any device whose address changes.
+        Some(MacAddress(unsafe { (*value).mac }))
+    }
+
+    #[inline(always)]
+    fn gate(&self) -> Gate {
+        let Some(beat) = lightship_liveness.get(LIVENESS_SLOT) else {
+            return Gate::Closed;
+        };
+        // SAFETY: reads a static; volatile because the loader changes it after the compiler has seen its value.
+        let max_age = unsafe { core::ptr::read_volatile(&raw const LIGHTSHIP_MAX_LIVENESS_NS) };
+        // SAFETY: the helper takes nothing and returns a number.
+        let now = unsafe { bpf_ktime_get_ns() };
+        liveness::gate(*beat, now, max_age)
+    }
+}
+
+/// Counts an outcome on this processor.
+#[inline(always)]
+pub(crate) fn count(outcome: Outcome) {
+    if let Some(counter) = lightship_outcomes.get_ptr_mut(outcome.slot()) {
+        // SAFETY: the slot is this processor's own, valid while the program runs; another program of ours that
+        // interrupts this one could at worst lose a count.
+        unsafe { *counter += 1 };
+    }
+}
