@@ -33,18 +33,32 @@ impl<K: Ord + Clone> Schedule<K> {
     /// A schedule that after the first two seconds announces every `interval`.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self { interval, due: BTreeMap::new() }
+        Self {
+            interval,
+            due: BTreeMap::new(),
+        }
     }
 
     /// The address was taken over: its first frame is due now.
     pub fn taken(&mut self, key: K, now: Instant) {
-        self.due.insert(key, Due { taken_at: now, sent: 0, next: now });
+        self.due.insert(
+            key,
+            Due {
+                taken_at: now,
+                sent: 0,
+                next: now,
+            },
+        );
     }
 
     /// The address was found held, from an earlier run: only the low rate applies.
     pub fn adopted(&mut self, key: K, now: Instant) {
         let next = now + self.interval;
-        self.due.entry(key).or_insert(Due { taken_at: now, sent: REPEATS.len(), next });
+        self.due.entry(key).or_insert(Due {
+            taken_at: now,
+            sent: REPEATS.len(),
+            next,
+        });
     }
 
     /// Drops everything that `held` does not hold any more.
@@ -83,14 +97,19 @@ mod tests {
     }
 
     fn run(schedule: &mut Schedule<&'static str>, until: u64) -> Vec<u64> {
-        (0..=until).filter(|now| !schedule.take_due(at(*now)).is_empty()).collect()
+        (0..=until)
+            .filter(|now| !schedule.take_due(at(*now)).is_empty())
+            .collect()
     }
 
     #[test]
     fn a_takeover_is_repeated_and_then_refreshed_at_the_interval() {
         let mut schedule = Schedule::new(Duration::from_secs(10));
         schedule.taken("10.0.10.0", at(0));
-        assert_eq!(run(&mut schedule, 23_000), [0, 50, 150, 500, 2000, 12_000, 22_000]);
+        assert_eq!(
+            run(&mut schedule, 23_000),
+            [0, 50, 150, 500, 2000, 12_000, 22_000]
+        );
     }
 
     #[test]

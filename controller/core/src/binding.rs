@@ -56,7 +56,11 @@ impl WorkOrder {
     /// Every address of the order, sorted, each once.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut addresses: Vec<_> = self.announcements.iter().flat_map(|one| one.addresses.clone()).collect();
+        let mut addresses: Vec<_> = self
+            .announcements
+            .iter()
+            .flat_map(|one| one.addresses.clone())
+            .collect();
         addresses.sort_unstable();
         addresses.dedup();
         addresses

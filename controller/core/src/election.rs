@@ -42,7 +42,12 @@ impl Elector {
     /// A candidate that has seen nothing yet.
     #[must_use]
     pub fn new(identity: impl Into<String>, timings: LeaseTimings) -> Self {
-        Self { identity: identity.into(), timings, observed: None, renewed_at: None }
+        Self {
+            identity: identity.into(),
+            timings,
+            observed: None,
+            renewed_at: None,
+        }
     }
 
     /// Takes in the lease as just read, `None` when there is none, and says what to do.
@@ -88,7 +93,12 @@ impl Elector {
     /// The moment at which leading ends unless a renewal succeeds before.
     #[must_use]
     pub fn leads_until(&self) -> Option<Instant> {
-        self.renewed_at.map(|at| at + self.timings.renew_deadline().max(self.timings.renew_interval() * 2))
+        self.renewed_at.map(|at| {
+            at + self
+                .timings
+                .renew_deadline()
+                .max(self.timings.renew_interval() * 2)
+        })
     }
 }
 
@@ -105,7 +115,10 @@ mod tests {
     }
 
     fn held(by: &str, version: u64) -> Record {
-        Record { holder: Some(by.into()), version: version.to_string() }
+        Record {
+            holder: Some(by.into()),
+            version: version.to_string(),
+        }
     }
 
     #[test]
@@ -115,7 +128,10 @@ mod tests {
         one.written(held("one", 1), at(0));
         assert!(one.leads(at(9_999)));
         assert_eq!(one.read(Some(held("one", 1)), at(5_000)), Step::Renew("1".into()));
-        let free = Record { holder: Some(String::new()), version: "2".into() };
+        let free = Record {
+            holder: Some(String::new()),
+            version: "2".into(),
+        };
         assert_eq!(one.read(Some(free), at(6_000)), Step::Take("2".into()));
     }
 

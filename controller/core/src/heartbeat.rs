@@ -54,7 +54,15 @@ impl Heartbeats {
             Some(known) if known.renewal == renewal => known.changed_at,
             _ => now,
         };
-        self.nodes.insert(node, Heartbeat { renewal, duration, changed_at, inventory });
+        self.nodes.insert(
+            node,
+            Heartbeat {
+                renewal,
+                duration,
+                changed_at,
+                inventory,
+            },
+        );
     }
 
     /// The heartbeat was deleted: the agent is gone on purpose.
@@ -65,7 +73,10 @@ impl Heartbeats {
     /// Weighs the expiries seen by now; call before asking [`Self::freshness`].
     pub fn advance(&mut self, now: Instant) {
         let expired = self.nodes.values().filter(|beat| now >= beat.expires_at());
-        let just_expired = expired.clone().filter(|beat| now - beat.expires_at() < beat.duration).count();
+        let just_expired = expired
+            .clone()
+            .filter(|beat| now - beat.expires_at() < beat.duration)
+            .count();
         let longest = expired.map(|beat| beat.duration).max().unwrap_or_default();
         if self.doubted_until.is_none() && just_expired > 1 && just_expired * 2 > self.nodes.len() {
             self.doubted_until = Some(now + longest);
@@ -79,7 +90,11 @@ impl Heartbeats {
     pub fn freshness(&self, node: &NodeName, now: Instant) -> Option<Freshness> {
         let beat = self.nodes.get(node)?;
         let doubted = self.doubted_until.is_some_and(|until| now < until);
-        Some(if now < beat.expires_at() || doubted { Freshness::Fresh } else { Freshness::Expired })
+        Some(if now < beat.expires_at() || doubted {
+            Freshness::Fresh
+        } else {
+            Freshness::Expired
+        })
     }
 
     /// The interfaces the agent on `node` last reported.
@@ -107,7 +122,13 @@ mod tests {
     }
 
     fn beat(beats: &mut Heartbeats, node: &str, renewal: u64, now: Instant) {
-        beats.observe(node.into(), renewal.to_string(), DURATION, Inventory::default(), now);
+        beats.observe(
+            node.into(),
+            renewal.to_string(),
+            DURATION,
+            Inventory::default(),
+            now,
+        );
         beats.advance(now);
     }
 
@@ -144,7 +165,11 @@ mod tests {
             beat(&mut beats, node, 1, at(21));
         }
         assert_eq!(fresh(&mut beats, "node-1", at(29)), Some(Freshness::Fresh));
-        assert_eq!(fresh(&mut beats, "node-1", at(35)), Some(Freshness::Expired), "it stays silent for good");
+        assert_eq!(
+            fresh(&mut beats, "node-1", at(35)),
+            Some(Freshness::Expired),
+            "it stays silent for good"
+        );
         assert_eq!(fresh(&mut beats, "node-2", at(35)), Some(Freshness::Fresh));
     }
 }

@@ -34,18 +34,27 @@ impl InterfaceSelector {
         if expressions.is_empty() {
             return Ok(Self::Suitable);
         }
-        if let Some((expression, error)) =
-            expressions.iter().find_map(|one| regex::Regex::new(one).err().map(|error| (one, error)))
+        if let Some((expression, error)) = expressions
+            .iter()
+            .find_map(|one| regex::Regex::new(one).err().map(|error| (one, error)))
         {
             return Err(InterfaceExpressionError {
                 expression: expression.clone(),
-                reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+                reason: error
+                    .to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned(),
             });
         }
-        RegexSet::new(expressions).map(Self::Named).map_err(|error| InterfaceExpressionError {
-            expression: expressions.join("|"),
-            reason: error.to_string(),
-        })
+        RegexSet::new(expressions)
+            .map(Self::Named)
+            .map_err(|error| InterfaceExpressionError {
+                expression: expressions.join("|"),
+                reason: error.to_string(),
+            })
     }
 
     /// The expressions as written, empty for every suitable interface.
@@ -81,7 +90,12 @@ mod tests {
     use crate::inventory::LinkState;
 
     fn interface(name: &str, suitable: bool) -> Interface {
-        Interface { name: name.into(), mac: None, link: LinkState::Up, suitable }
+        Interface {
+            name: name.into(),
+            mac: None,
+            link: LinkState::Up,
+            suitable,
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let octets = self.0.map(|octet| format!("{octet:02x}"));
+        f.write_str(&octets.join(":"))
     }
 }
 
@@ -111,6 +111,11 @@ mod tests {
     #[test]
     fn a_malformed_hardware_address_is_refused() {
         let text = r#"{"interfaces":[{"name":"eth0","mac":"02:00","link":"up"}]}"#;
-        assert!(Inventory::from_annotation(text).unwrap_err().to_string().contains("six octets"));
+        assert!(
+            Inventory::from_annotation(text)
+                .unwrap_err()
+                .to_string()
+                .contains("six octets")
+        );
     }
 }

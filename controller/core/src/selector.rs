@@ -27,7 +27,9 @@ pub enum SelectorError {
         operator: String,
     },
     /// An operator that is none of the four.
-    #[error("failed to read the requirement on \"{key}\": \"{operator}\" is none of In, NotIn, Exists, DoesNotExist")]
+    #[error(
+        "failed to read the requirement on \"{key}\": \"{operator}\" is none of In, NotIn, Exists, DoesNotExist"
+    )]
     UnknownOperator {
         /// Label key of the requirement.
         key: String,
@@ -58,7 +60,8 @@ impl Selector {
     /// Adds `key = value`, as `matchLabels` does.
     #[must_use]
     pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.push(Requirement::In(key.into(), BTreeSet::from([value.into()])));
+        self.0
+            .push(Requirement::In(key.into(), BTreeSet::from([value.into()])));
         self
     }
 
@@ -82,7 +85,11 @@ impl Selector {
         };
         let none = |values: &[String]| {
             let (key, operator) = name();
-            if values.is_empty() { Ok(key) } else { Err(SelectorError::UnexpectedValues { key, operator }) }
+            if values.is_empty() {
+                Ok(key)
+            } else {
+                Err(SelectorError::UnexpectedValues { key, operator })
+            }
         };
         self.0.push(match operator {
             "In" => Requirement::In(key.to_owned(), some(values)?),
@@ -106,7 +113,10 @@ impl Selector {
     /// The first requirement that does not hold, in the words of a selector string.
     #[must_use]
     pub fn unmet(&self, labels: &Labels) -> Option<String> {
-        self.0.iter().find(|requirement| !requirement.holds(labels)).map(Requirement::to_string)
+        self.0
+            .iter()
+            .find(|requirement| !requirement.holds(labels))
+            .map(Requirement::to_string)
     }
 }
 
@@ -139,31 +149,53 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn the_four_operators_match_as_in_kubernetes() {
         let datacenter = vec!["dc1".to_owned(), "dc2".to_owned()];
-        let within = Selector::everything().with_expression("datacenter", "In", &datacenter).unwrap();
-        let outside = Selector::everything().with_expression("datacenter", "NotIn", &datacenter).unwrap();
+        let within = Selector::everything()
+            .with_expression("datacenter", "In", &datacenter)
+            .unwrap();
+        let outside = Selector::everything()
+            .with_expression("datacenter", "NotIn", &datacenter)
+            .unwrap();
         assert!(within.matches(&labels(&[("datacenter", "dc2")])));
         assert!(!within.matches(&labels(&[])));
         assert!(outside.matches(&labels(&[])));
         assert!(!outside.matches(&labels(&[("datacenter", "dc1")])));
-        let worker = Selector::everything().with_expression("control-plane", "DoesNotExist", &[]).unwrap();
+        let worker = Selector::everything()
+            .with_expression("control-plane", "DoesNotExist", &[])
+            .unwrap();
         assert!(worker.matches(&labels(&[])));
-        assert_eq!(worker.unmet(&labels(&[("control-plane", "")])), Some("!control-plane".to_owned()));
+        assert_eq!(
+            worker.unmet(&labels(&[("control-plane", "")])),
+            Some("!control-plane".to_owned())
+        );
     }
 
     #[test]
     fn what_cannot_be_evaluated_is_refused_with_a_sentence() {
-        let refused = Selector::everything().with_expression("color", "In", &[]).unwrap_err();
+        let refused = Selector::everything()
+            .with_expression("color", "In", &[])
+            .unwrap_err();
         assert_eq!(
             refused.to_string(),
             "failed to read the requirement on \"color\": In needs at least one value"
         );
-        assert!(Selector::everything().with_expression("color", "Like", &[]).is_err());
-        assert!(Selector::everything().with_expression("color", "Exists", &["red".into()]).is_err());
+        assert!(
+            Selector::everything()
+                .with_expression("color", "Like", &[])
+                .is_err()
+        );
+        assert!(
+            Selector::everything()
+                .with_expression("color", "Exists", &["red".into()])
+                .is_err()
+        );
     }
 }

@@ -61,11 +61,14 @@ pub enum Requested {
 /// Reads `spec.loadBalancerIP` and the requested-addresses annotation; empty values count as absent.
 #[must_use]
 pub fn requested(load_balancer_ip: Option<&str>, annotation: Option<&str>) -> Vec<Requested> {
-    let items = load_balancer_ip.into_iter().chain(annotation.unwrap_or_default().split(','));
+    let items = load_balancer_ip
+        .into_iter()
+        .chain(annotation.unwrap_or_default().split(','));
     let mut requested = Vec::new();
     for item in items.map(str::trim).filter(|item| !item.is_empty()) {
-        let item =
-            item.parse().map_or_else(|_| Requested::Unreadable(item.to_owned()), Requested::Address);
+        let item = item
+            .parse()
+            .map_or_else(|_| Requested::Unreadable(item.to_owned()), Requested::Address);
         if !requested.contains(&item) {
             requested.push(item);
         }
@@ -128,9 +131,15 @@ mod tests {
         let both = vec![Family::V4, Family::V6];
         assert_eq!(asked_families(None, &[]), [Family::V4]);
         assert_eq!(asked_families(Some("SingleStack"), &[Family::V6]), [Family::V6]);
-        assert_eq!(asked_families(Some("SingleStack"), &[Family::V6, Family::V4]), [Family::V6]);
+        assert_eq!(
+            asked_families(Some("SingleStack"), &[Family::V6, Family::V4]),
+            [Family::V6]
+        );
         assert_eq!(asked_families(Some("PreferDualStack"), &[]), both);
-        assert_eq!(asked_families(Some("PreferDualStack"), &[Family::V6, Family::V4]), both);
+        assert_eq!(
+            asked_families(Some("PreferDualStack"), &[Family::V6, Family::V4]),
+            both
+        );
         assert_eq!(asked_families(Some("RequireDualStack"), &[Family::V4]), both);
     }
 
@@ -139,10 +148,19 @@ mod tests {
         let ours = "io.cilium/l2-announcer";
         let lb = Some("LoadBalancer");
         assert_eq!(handling(lb, None, ours, DefaultClass::LbIpam), Handling::Ours);
-        assert_eq!(handling(lb, None, ours, DefaultClass::None), Handling::DefaultElsewhere);
+        assert_eq!(
+            handling(lb, None, ours, DefaultClass::None),
+            Handling::DefaultElsewhere
+        );
         assert_eq!(handling(lb, Some(ours), ours, DefaultClass::None), Handling::Ours);
-        assert_eq!(handling(lb, Some("x/y"), ours, DefaultClass::LbIpam), Handling::ForeignClass("x/y".into()));
-        assert_eq!(handling(Some("ClusterIP"), None, ours, DefaultClass::LbIpam), Handling::NotLoadBalancer);
+        assert_eq!(
+            handling(lb, Some("x/y"), ours, DefaultClass::LbIpam),
+            Handling::ForeignClass("x/y".into())
+        );
+        assert_eq!(
+            handling(Some("ClusterIP"), None, ours, DefaultClass::LbIpam),
+            Handling::NotLoadBalancer
+        );
     }
 
     #[test]

@@ -23,26 +23,52 @@ impl LeaseTimings {
             warnings.push(format!("l2-announcements-{name} {from:?} {why}: using {to:?}"));
             to
         };
-        let mut timings = Self { lease_duration, renew_deadline, retry_period };
+        let mut timings = Self {
+            lease_duration,
+            renew_deadline,
+            retry_period,
+        };
         if timings.lease_duration < Duration::from_secs(1) {
-            timings.lease_duration =
-                change("lease-duration", lease_duration, Duration::from_secs(1), "is below one second");
+            timings.lease_duration = change(
+                "lease-duration",
+                lease_duration,
+                Duration::from_secs(1),
+                "is below one second",
+            );
         }
         if timings.renew_deadline.is_zero() {
-            timings.renew_deadline = change("renew-deadline", renew_deadline, Duration::from_secs(1), "is zero");
+            timings.renew_deadline = change(
+                "renew-deadline",
+                renew_deadline,
+                Duration::from_secs(1),
+                "is zero",
+            );
         }
         if timings.retry_period.is_zero() {
-            timings.retry_period = change("retry-period", retry_period, Duration::from_millis(200), "is zero");
+            timings.retry_period = change(
+                "retry-period",
+                retry_period,
+                Duration::from_millis(200),
+                "is zero",
+            );
         }
         if timings.lease_duration <= timings.renew_deadline {
             let half = timings.lease_duration / 2;
-            timings.renew_deadline =
-                change("renew-deadline", timings.renew_deadline, half, "is not below the lease duration");
+            timings.renew_deadline = change(
+                "renew-deadline",
+                timings.renew_deadline,
+                half,
+                "is not below the lease duration",
+            );
         }
         if timings.renew_deadline <= timings.retry_period.mul_f64(1.2) {
             let half = timings.renew_deadline / 2;
-            timings.retry_period =
-                change("retry-period", timings.retry_period, half, "is too close to the renew deadline");
+            timings.retry_period = change(
+                "retry-period",
+                timings.retry_period,
+                half,
+                "is too close to the renew deadline",
+            );
         }
         (timings, warnings)
     }

@@ -75,8 +75,11 @@ impl Ipam {
     /// then everybody is served.
     pub fn start(&mut self, now: Instant) {
         self.phase = Phase::Serving;
-        let mut in_order: Vec<(Timestamp, ServiceId)> =
-            self.services.iter().map(|(id, tracked)| (tracked.service.created, id.clone())).collect();
+        let mut in_order: Vec<(Timestamp, ServiceId)> = self
+            .services
+            .iter()
+            .map(|(id, tracked)| (tracked.service.created, id.clone()))
+            .collect();
         in_order.sort();
         for (_, id) in &in_order {
             self.adopt(id);
@@ -89,7 +92,12 @@ impl Ipam {
         if self.pools.get(&spec.name).is_some_and(|known| known.spec == spec) {
             return;
         }
-        let held: Vec<_> = self.holders.keys().copied().filter(|address| spec.covers(*address)).collect();
+        let held: Vec<_> = self
+            .holders
+            .keys()
+            .copied()
+            .filter(|address| spec.covers(*address))
+            .collect();
         self.pools.insert(spec.name.clone(), Pool::new(spec, held));
         self.pools_changed(now);
     }
@@ -107,12 +115,18 @@ impl Ipam {
         match self.services.get_mut(&id) {
             Some(tracked) if tracked.service == service => return,
             Some(tracked) => {
-                tracked.released.retain(|lost| service.ingress.contains(&lost.address));
+                tracked
+                    .released
+                    .retain(|lost| service.ingress.contains(&lost.address));
                 tracked.service = service;
             }
             None => {
-                let tracked =
-                    Tracked { service, held: Vec::new(), released: Vec::new(), verdict: None };
+                let tracked = Tracked {
+                    service,
+                    held: Vec::new(),
+                    released: Vec::new(),
+                    verdict: None,
+                };
                 self.services.insert(id.clone(), tracked);
                 if self.phase == Phase::Serving {
                     self.adopt(&id);
@@ -126,7 +140,9 @@ impl Ipam {
 
     /// A service was deleted.
     pub fn delete_service(&mut self, id: &ServiceId, now: Instant) {
-        let Some(tracked) = self.services.remove(id) else { return };
+        let Some(tracked) = self.services.remove(id) else {
+            return;
+        };
         self.changed.remove(id);
         for address in &tracked.held {
             self.free(*address);
@@ -138,9 +154,16 @@ impl Ipam {
 
     /// Ends the grace of vanished pools that is over by now.
     pub fn advance(&mut self, now: Instant) {
-        let over: Vec<IpAddr> = self.uncovered.iter().filter(|(_, until)| **until <= now).map(|(a, _)| *a).collect();
-        let affected: BTreeSet<ServiceId> =
-            over.iter().filter_map(|address| self.holders.get(address).cloned()).collect();
+        let over: Vec<IpAddr> = self
+            .uncovered
+            .iter()
+            .filter(|(_, until)| **until <= now)
+            .map(|(a, _)| *a)
+            .collect();
+        let affected: BTreeSet<ServiceId> = over
+            .iter()
+            .filter_map(|address| self.holders.get(address).cloned())
+            .collect();
         self.settle(affected, now);
     }
 
@@ -162,9 +185,16 @@ impl Ipam {
         let given = tracked
             .held
             .iter()
-            .map(|address| Given { address: *address, pool: self.covering(*address).map(|pool| pool.spec.name.clone()) })
+            .map(|address| Given {
+                address: *address,
+                pool: self.covering(*address).map(|pool| pool.spec.name.clone()),
+            })
             .collect();
-        Some(Allocation { given, released: tracked.released.clone(), verdict: tracked.verdict.clone() })
+        Some(Allocation {
+            given,
+            released: tracked.released.clone(),
+            verdict: tracked.verdict.clone(),
+        })
     }
 
     /// What is to be told about a pool.
@@ -210,14 +240,19 @@ impl Ipam {
     fn by_age(&self, wanted: impl Fn(&Tracked) -> bool) -> Vec<ServiceId> {
         let mut found: Vec<_> = self.services.values().filter(|tracked| wanted(tracked)).collect();
         found.sort_by_key(|tracked| (tracked.service.created, &tracked.service.id));
-        found.into_iter().map(|tracked| tracked.service.id.clone()).collect()
+        found
+            .into_iter()
+            .map(|tracked| tracked.service.id.clone())
+            .collect()
     }
 
     /// Takes over what the service's status shows and nobody else holds, disabled and conflicting pools included.
     ///
     /// What somebody else put there is taken over only where a pool of ours covers it.
     fn adopt(&mut self, id: &ServiceId) {
-        let Some(service) = self.services.get(id).map(|tracked| tracked.service.clone()) else { return };
+        let Some(service) = self.services.get(id).map(|tracked| tracked.service.clone()) else {
+            return;
+        };
         let ours = service.ingress_owner == IngressOwner::Us;
         for address in service.ingress {
             match self.holders.get(&address) {
@@ -225,7 +260,9 @@ impl Ipam {
                     let cause = Cause::HeldBy(holder.clone());
                     self.lost(id, address, cause);
                 }
-                None if service.handling != Handling::Ours && ours => self.lost(id, address, Cause::NotHandled),
+                None if service.handling != Handling::Ours && ours => {
+                    self.lost(id, address, Cause::NotHandled);
+                }
                 None if service.handling != Handling::Ours => {}
                 None if ours || self.covering(address).is_some() => self.hold(id, address),
                 _ => {}
@@ -247,7 +284,9 @@ impl Ipam {
 
     /// First what the service loses, then what it can get, then what it has and does not ask for.
     fn settle_one(&mut self, id: &ServiceId, now: Instant) -> Freed {
-        let Some(before) = self.services.get(id).cloned() else { return Freed::Nothing };
+        let Some(before) = self.services.get(id).cloned() else {
+            return Freed::Nothing;
+        };
         let service = &before.service;
         let mut freed = Freed::Nothing;
         for address in &before.held {
@@ -277,22 +316,40 @@ impl Ipam {
             let until = *self.uncovered.entry(address).or_insert(now + VANISHED_POOL_GRACE);
             return (until <= now).then_some(Cause::NoPool);
         };
-        let missed = pool.missed_by(service).map(|missed| (pool.spec.name.clone(), missed));
+        let missed = pool
+            .missed_by(service)
+            .map(|missed| (pool.spec.name.clone(), missed));
         self.uncovered.remove(&address);
         missed.map(|(pool, missed)| Cause::PoolMissed(pool, missed))
     }
 
     fn fill(&mut self, service: &Service) -> Verdict {
         let reasons: Vec<Reason> = if service.requested.is_empty() {
-            service.families.iter().filter_map(|family| self.fill_family(service, *family).err()).collect()
+            service
+                .families
+                .iter()
+                .filter_map(|family| self.fill_family(service, *family).err())
+                .collect()
         } else {
-            service.requested.iter().filter_map(|item| self.fill_requested(service, item).err()).collect()
+            service
+                .requested
+                .iter()
+                .filter_map(|item| self.fill_requested(service, item).err())
+                .collect()
         };
-        if reasons.is_empty() { Verdict::Satisfied } else { Verdict::Unsatisfied(reasons) }
+        if reasons.is_empty() {
+            Verdict::Satisfied
+        } else {
+            Verdict::Unsatisfied(reasons)
+        }
     }
 
     fn fill_family(&mut self, service: &Service, family: Family) -> Result<(), Reason> {
-        if self.held(&service.id).iter().any(|address| Family::of(*address) == family) {
+        if self
+            .held(&service.id)
+            .iter()
+            .any(|address| Family::of(*address) == family)
+        {
             return Ok(());
         }
         let (mut missed, mut full) = (Vec::new(), Vec::new());
@@ -324,14 +381,29 @@ impl Ipam {
         };
         match self.holders.get(&address) {
             Some(holder) if *holder == service.id => return Ok(()),
-            Some(holder) => return Err(Reason::Taken { address, by: holder.clone() }),
+            Some(holder) => {
+                return Err(Reason::Taken {
+                    address,
+                    by: holder.clone(),
+                });
+            }
             None => {}
         }
         let mut reason = Reason::NotInAnyPool(address);
-        for pool in self.pools_in_order().into_iter().filter(|pool| pool.spec.covers(address)) {
+        for pool in self
+            .pools_in_order()
+            .into_iter()
+            .filter(|pool| pool.spec.covers(address))
+        {
             let name = pool.spec.name.clone();
             match pool.refuses(service, Family::of(address)) {
-                Some(missed) => reason = Reason::PoolMissed { address, pool: name, missed },
+                Some(missed) => {
+                    reason = Reason::PoolMissed {
+                        address,
+                        pool: name,
+                        missed,
+                    }
+                }
                 None if !pool.gives(address) => reason = Reason::Withheld { address, pool: name },
                 None => {
                     self.hold(&service.id, address);
@@ -344,7 +416,9 @@ impl Ipam {
 
     /// A satisfied service gives back what it does not ask for; an unsatisfied one keeps what it has.
     fn drop_unasked(&mut self, id: &ServiceId) -> Freed {
-        let Some(tracked) = self.services.get(id) else { return Freed::Nothing };
+        let Some(tracked) = self.services.get(id) else {
+            return Freed::Nothing;
+        };
         let service = &tracked.service;
         let named: Vec<IpAddr> = service
             .requested
@@ -359,13 +433,20 @@ impl Ipam {
             true if !service.families.contains(&Family::of(*address)) => Some(Cause::FamilyNotAsked),
             _ => None,
         };
-        let unasked: Vec<_> =
-            tracked.held.iter().filter_map(|address| Some((*address, cause(address)?))).collect();
+        let unasked: Vec<_> = tracked
+            .held
+            .iter()
+            .filter_map(|address| Some((*address, cause(address)?)))
+            .collect();
         for (address, cause) in &unasked {
             self.lost(id, *address, cause.clone());
             self.free(*address);
         }
-        if unasked.is_empty() { Freed::Nothing } else { Freed::Something }
+        if unasked.is_empty() {
+            Freed::Nothing
+        } else {
+            Freed::Something
+        }
     }
 
     fn hold(&mut self, id: &ServiceId, address: IpAddr) {
@@ -409,7 +490,9 @@ impl Ipam {
 
     /// The pool an address counts against: of those that cover it, the one that comes first.
     fn covering(&self, address: IpAddr) -> Option<&Pool> {
-        self.pools_in_order().into_iter().find(|pool| pool.spec.covers(address))
+        self.pools_in_order()
+            .into_iter()
+            .find(|pool| pool.spec.covers(address))
     }
 
     fn pools_in_order(&self) -> Vec<&Pool> {
@@ -428,7 +511,11 @@ impl Tracked {
 impl Pool {
     /// Why the pool does not serve the service, whether or not it may give anything new.
     fn missed_by(&self, service: &Service) -> Option<Missed> {
-        if service.pool.as_ref().is_some_and(|named| *named != self.spec.name) {
+        if service
+            .pool
+            .as_ref()
+            .is_some_and(|named| *named != self.spec.name)
+        {
             return Some(Missed::NotNamed);
         }
         match &self.spec.selector {

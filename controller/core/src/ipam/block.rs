@@ -41,7 +41,9 @@ pub enum BlockError {
     #[error("failed to read \"{0}\" as an address such as 10.0.10.1 or 2004::1")]
     NotAnAddress(String),
     /// The two ends are of different families or in the wrong order.
-    #[error("failed to make a range of {0} to {1}: both must be of one family and the first not above the last")]
+    #[error(
+        "failed to make a range of {0} to {1}: both must be of one family and the first not above the last"
+    )]
     NotARange(IpAddr, IpAddr),
 }
 
@@ -58,13 +60,20 @@ impl BlockText {
     /// A block of one CIDR.
     #[must_use]
     pub fn cidr(cidr: &str) -> Self {
-        Self { cidr: Some(cidr.to_owned()), ..Self::default() }
+        Self {
+            cidr: Some(cidr.to_owned()),
+            ..Self::default()
+        }
     }
 
     /// A block from `start` to `stop`.
     #[must_use]
     pub fn range(start: &str, stop: &str) -> Self {
-        Self { cidr: None, start: Some(start.to_owned()), stop: Some(stop.to_owned()) }
+        Self {
+            cidr: None,
+            start: Some(start.to_owned()),
+            stop: Some(stop.to_owned()),
+        }
     }
 
     /// Reads the block.
@@ -98,12 +107,16 @@ impl BlockText {
         let text = match item.split_once('-') {
             _ if item.contains('/') => Self::cidr(item),
             Some((start, stop)) => Self::range(start.trim(), stop.trim()),
-            None => Self { start: Some(item.to_owned()), ..Self::default() },
+            None => Self {
+                start: Some(item.to_owned()),
+                ..Self::default()
+            },
         };
         text.read(FirstLast::Allowed).map(|block| block.range)
     }
 }
 
 fn address(text: &str) -> Result<IpAddr, BlockError> {
-    text.parse().map_err(|_| BlockError::NotAnAddress(text.to_owned()))
+    text.parse()
+        .map_err(|_| BlockError::NotAnAddress(text.to_owned()))
 }

@@ -20,7 +20,11 @@ pub struct Conflict {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} overlaps {} of pool {}", self.range, self.with_range, self.with)
+        write!(
+            f,
+            "{} overlaps {} of pool {}",
+            self.range, self.with_range, self.with
+        )
     }
 }
 
@@ -45,14 +49,29 @@ pub(super) fn conflicts<'a>(pools: impl Iterator<Item = &'a PoolSpec>) -> BTreeM
 
 fn overlap(pool: &PoolSpec, first: &PoolSpec) -> Option<Conflict> {
     pool.blocks.iter().find_map(|block| {
-        let other = first.blocks.iter().find(|other| other.range.overlaps(&block.range))?;
-        Some(Conflict { range: block.range, with: first.name.clone(), with_range: other.range })
+        let other = first
+            .blocks
+            .iter()
+            .find(|other| other.range.overlaps(&block.range))?;
+        Some(Conflict {
+            range: block.range,
+            with: first.name.clone(),
+            with_range: other.range,
+        })
     })
 }
 
 fn own_overlap(pool: &PoolSpec) -> Option<Conflict> {
     pool.blocks.iter().enumerate().find_map(|(index, block)| {
-        let other = pool.blocks.iter().take(index).find(|other| other.range.overlaps(&block.range))?;
-        Some(Conflict { range: block.range, with: pool.name.clone(), with_range: other.range })
+        let other = pool
+            .blocks
+            .iter()
+            .take(index)
+            .find(|other| other.range.overlaps(&block.range))?;
+        Some(Conflict {
+            range: block.range,
+            with: pool.name.clone(),
+            with_range: other.range,
+        })
     })
 }

@@ -13,7 +13,10 @@ pub(super) struct FreeSet {
 impl FreeSet {
     /// Everything from `first` to `last` is free.
     pub(super) fn new(first: u128, last: u128) -> Self {
-        Self { intervals: BTreeMap::from([(first, last)]), count_less_one: Some(last - first) }
+        Self {
+            intervals: BTreeMap::from([(first, last)]),
+            count_less_one: Some(last - first),
+        }
     }
 
     /// The lowest free number.
@@ -23,7 +26,8 @@ impl FreeSet {
 
     /// How many are free, the highest number for all of IPv6.
     pub(super) fn count(&self) -> u128 {
-        self.count_less_one.map_or(0, |less_one| less_one.saturating_add(1))
+        self.count_less_one
+            .map_or(0, |less_one| less_one.saturating_add(1))
     }
 
     /// Takes one number out; false when it was not free.
@@ -34,7 +38,12 @@ impl FreeSet {
     /// Takes what is free of `first..=last` out; false when nothing of it was.
     pub(super) fn take_range(&mut self, first: u128, last: u128) -> bool {
         let mut taken = false;
-        while let Some((from, to)) = self.intervals.range(..=last).next_back().map(|(from, to)| (*from, *to)) {
+        while let Some((from, to)) = self
+            .intervals
+            .range(..=last)
+            .next_back()
+            .map(|(from, to)| (*from, *to))
+        {
             if to < first {
                 break;
             }
@@ -47,14 +56,20 @@ impl FreeSet {
                 self.intervals.insert(from, first - 1);
             }
             let gone = to.min(last) - from.max(first);
-            self.count_less_one = self.count_less_one.and_then(|all| all.checked_sub(gone)?.checked_sub(1));
+            self.count_less_one = self
+                .count_less_one
+                .and_then(|all| all.checked_sub(gone)?.checked_sub(1));
         }
         taken
     }
 
     /// Gives one number back; false when it was free already.
     pub(super) fn give(&mut self, number: u128) -> bool {
-        let before = self.intervals.range(..=number).next_back().map(|(from, to)| (*from, *to));
+        let before = self
+            .intervals
+            .range(..=number)
+            .next_back()
+            .map(|(from, to)| (*from, *to));
         if before.is_some_and(|(_, to)| to >= number) {
             return false;
         }
@@ -62,7 +77,10 @@ impl FreeSet {
             Some((from, to)) if to + 1 == number => from,
             _ => number,
         };
-        let last = number.checked_add(1).and_then(|next| self.intervals.remove(&next)).unwrap_or(number);
+        let last = number
+            .checked_add(1)
+            .and_then(|next| self.intervals.remove(&next))
+            .unwrap_or(number);
         self.intervals.insert(first, last);
         self.count_less_one = Some(self.count_less_one.map_or(0, |all| all.saturating_add(1)));
         true

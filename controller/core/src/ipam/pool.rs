@@ -90,8 +90,16 @@ pub(super) struct Pool {
 impl Pool {
     /// A pool of which the addresses `held` are taken.
     pub(super) fn new(spec: PoolSpec, held: impl IntoIterator<Item = IpAddr>) -> Self {
-        let free = spec.blocks.iter().map(|block| free_of(block, &spec.reserved)).collect();
-        let mut pool = Self { spec, conflict: None, free };
+        let free = spec
+            .blocks
+            .iter()
+            .map(|block| free_of(block, &spec.reserved))
+            .collect();
+        let mut pool = Self {
+            spec,
+            conflict: None,
+            free,
+        };
         for address in held {
             pool.take(address);
         }
@@ -100,7 +108,9 @@ impl Pool {
 
     /// The lowest free address of a family, blocks in the order written.
     pub(super) fn lowest(&self, family: Family) -> Option<IpAddr> {
-        self.blocks(family).find_map(|(_, free)| free.lowest()).map(|number| family.address(number))
+        self.blocks(family)
+            .find_map(|(_, free)| free.lowest())
+            .map(|number| family.address(number))
     }
 
     /// Whether the pool has a block of the family at all.
@@ -110,7 +120,10 @@ impl Pool {
 
     /// Whether the address is one the pool gives: covered and not withheld.
     pub(super) fn gives(&self, address: IpAddr) -> bool {
-        self.spec.blocks.iter().any(|block| block.usable.contains(address))
+        self.spec
+            .blocks
+            .iter()
+            .any(|block| block.usable.contains(address))
     }
 
     /// Marks the address as taken where this pool covers it.
@@ -136,14 +149,27 @@ impl Pool {
 
     /// Counts the pool, of whose ranges `held` addresses are held.
     pub(super) fn counts(&self, held: usize) -> Counts {
-        let withheld: u128 = self.spec.blocks.iter().map(|block| size(&block.range) - size(&block.usable)).sum();
+        let withheld: u128 = self
+            .spec
+            .blocks
+            .iter()
+            .map(|block| size(&block.range) - size(&block.usable))
+            .sum();
         let available = self.free.iter().map(FreeSet::count).fold(0, u128::saturating_add);
         let used = withheld.saturating_add(held as u128);
-        Counts { total: available.saturating_add(used), available, used }
+        Counts {
+            total: available.saturating_add(used),
+            available,
+            used,
+        }
     }
 
     fn blocks(&self, family: Family) -> impl Iterator<Item = (&Block, &FreeSet)> {
-        self.spec.blocks.iter().zip(&self.free).filter(move |(block, _)| block.range.family() == family)
+        self.spec
+            .blocks
+            .iter()
+            .zip(&self.free)
+            .filter(move |(block, _)| block.range.family() == family)
     }
 }
 
@@ -155,7 +181,10 @@ fn size(range: &Range) -> u128 {
 fn free_of(block: &Block, reserved: &[Range]) -> FreeSet {
     let (first, last) = block.usable.bounds();
     let mut free = FreeSet::new(first, last);
-    for range in reserved.iter().filter(|range| range.family() == block.usable.family()) {
+    for range in reserved
+        .iter()
+        .filter(|range| range.family() == block.usable.family())
+    {
         let (first, last) = range.bounds();
         free.take_range(first, last);
     }

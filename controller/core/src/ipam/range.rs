@@ -60,7 +60,11 @@ impl Range {
     /// The range from `first` to `last`; `None` when the families differ or `first` is greater.
     #[must_use]
     pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
-        let range = Self { family: Family::of(first), first: number(first), last: number(last) };
+        let range = Self {
+            family: Family::of(first),
+            first: number(first),
+            last: number(last),
+        };
         (Family::of(last) == range.family && range.first <= range.last).then_some(range)
     }
 
@@ -80,7 +84,11 @@ impl Range {
         if self.last - self.first < 2 {
             return *self;
         }
-        Self { first: self.first + 1, last: self.last - 1, ..*self }
+        Self {
+            first: self.first + 1,
+            last: self.last - 1,
+            ..*self
+        }
     }
 
     /// Whether the address lies within.
@@ -98,6 +106,11 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} - {}", self.family.address(self.first), self.family.address(self.last))
+        write!(
+            f,
+            "{} - {}",
+            self.family.address(self.first),
+            self.family.address(self.last)
+        )
     }
 }

@@ -111,14 +111,28 @@ impl fmt::Display for Reason {
             }
             Self::OutOfAddresses { family, pools } => {
                 let names: Vec<_> = pools.iter().take(8).map(PoolName::as_str).collect();
-                write!(f, "no {family} address: no free address in pool {}", names.join(", "))?;
+                write!(
+                    f,
+                    "no {family} address: no free address in pool {}",
+                    names.join(", ")
+                )?;
                 f.write_str("; add a block or release a service")
             }
             Self::NotInAnyPool(address) => {
-                write!(f, "{address} cannot be given: no pool contains it; add it to a pool's blocks")
+                write!(
+                    f,
+                    "{address} cannot be given: no pool contains it; add it to a pool's blocks"
+                )
             }
-            Self::PoolMissed { address, pool, missed } => {
-                write!(f, "{address} cannot be given: it lies in pool {pool}, but {missed}")
+            Self::PoolMissed {
+                address,
+                pool,
+                missed,
+            } => {
+                write!(
+                    f,
+                    "{address} cannot be given: it lies in pool {pool}, but {missed}"
+                )
             }
             Self::Taken { address, by } => write!(f, "{address} cannot be given: service {by} has it"),
             Self::Withheld { address, pool } => write!(
@@ -127,7 +141,10 @@ impl fmt::Display for Reason {
                  (allowFirstLastIPs: No)"
             ),
             Self::Unreadable(text) => {
-                write!(f, "\"{text}\" is requested, but it is no IP address; correct the service's request")
+                write!(
+                    f,
+                    "\"{text}\" is requested, but it is no IP address; correct the service's request"
+                )
             }
         }
     }

@@ -31,7 +31,10 @@ fn pool(name: &str, created: i64, blocks: &[BlockText]) -> PoolSpec {
         priority: 0,
         admission: Admission::Open,
         selector: Ok(Selector::everything()),
-        blocks: blocks.iter().map(|block| block.read(FirstLast::Allowed).unwrap()).collect(),
+        blocks: blocks
+            .iter()
+            .map(|block| block.read(FirstLast::Allowed).unwrap())
+            .collect(),
         reserved: vec![],
         problems: vec![],
     }
@@ -56,7 +59,10 @@ fn service(name: &str) -> Service {
 }
 
 fn requesting(name: &str, address: &str) -> Service {
-    Service { requested: vec![Requested::Address(ip(address))], ..service(name) }
+    Service {
+        requested: vec![Requested::Address(ip(address))],
+        ..service(name)
+    }
 }
 
 fn running(pools: Vec<PoolSpec>, services: Vec<Service>) -> Ipam {
@@ -72,7 +78,12 @@ fn running(pools: Vec<PoolSpec>, services: Vec<Service>) -> Ipam {
 }
 
 fn addresses(ipam: &Ipam, name: &str) -> Vec<String> {
-    ipam.allocation(&id(name)).unwrap().given.iter().map(|given| given.address.to_string()).collect()
+    ipam.allocation(&id(name))
+        .unwrap()
+        .given
+        .iter()
+        .map(|given| given.address.to_string())
+        .collect()
 }
 
 fn verdict(ipam: &Ipam, name: &str) -> Verdict {

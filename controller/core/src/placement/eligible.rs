@@ -1,0 +1,135 @@
+//! Which nodes may hold, and which of them only as a last resort.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::binding::Announcement;
+use crate::heartbeat::Freshness;
+use crate::interfaces::InterfaceSelector;
+use crate::inventory::{Inventory, LinkState};
+use crate::names::PolicyName;
+use crate::selector::Labels;
+
+use super::demand::Policy;
+
+/// What makes a node a last resort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeTrait {
+    /// Its `Ready` condition is not `True`.
+    NotReady,
+    /// It is cordoned.
+    Unschedulable,
+    /// It carries `node.kubernetes.io/exclude-from-external-load-balancers`.
+    Excluded,
+    /// Its agent has not been heard of for a lease duration.
+    Silent,
+}
+
+impl fmt::Display for NodeTrait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotReady => "is not Ready",
+            Self::Unschedulable => "is cordoned",
+            Self::Excluded => "is labelled node.kubernetes.io/exclude-from-external-load-balancers",
+            Self::Silent => "has not been heard of for a lease duration",
+        })
+    }
+}
+
+/// A node as placement sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Node {
+    /// Its labels.
+    pub labels: Labels,
+    /// What speaks against it, [`NodeTrait::Silent`] excepted.
+    pub traits: BTreeSet<NodeTrait>,
+}
+
+/// Why a node cannot hold for a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The policy's nodeSelector does not match; the requirement that fails.
+    NodeSelector(String),
+    /// No agent has ever reported from the node.
+    NoAgent,
+    /// None of the node's interfaces is meant by the policy.
+    NoInterface(Vec<String>),
+    /// The interfaces the policy means are down or without carrier.
+    LinkDown(Vec<String>),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeSelector(unmet) => write!(f, "the nodeSelector wants {unmet}"),
+            Self::NoAgent => f.write_str("no Lightship agent has reported from it"),
+            Self::NoInterface(expressions) if expressions.is_empty() => {
+                f.write_str("it has no suitable interface; name one in the policy's interfaces")
+            }
+            Self::NoInterface(expressions) => {
+                write!(f, "none of its interfaces matches {}", expressions.join(", "))
+            }
+            Self::LinkDown(names) => write!(f, "{} is down or has no carrier", names.join(", ")),
+        }
+    }
+}
+
+/// How well a node suits a demand: fewer objections first, then more of the policies served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Suitability {
+    /// What makes it a last resort; empty for a good node.
+    pub(super) traits: BTreeSet<NodeTrait>,
+    /// The announcements it can make.
+    pub(super) announcements: Vec<Announcement>,
+}
+
+/// Judges a node for what `wanted` asks; when no policy allows it, why each does not.
+pub(super) fn suitability<'a>(
+    node: &Node,
+    report: Option<(&Inventory, Freshness)>,
+    wanted: impl Iterator<Item = (&'a Announcement, &'a Policy)>,
+) -> Result<Suitability, Vec<(PolicyName, Refusal)>> {
+    let (mut announcements, mut refusals) = (Vec::new(), Vec::new());
+    for (announcement, policy) in wanted {
+        match allows(policy, node, report.map(|(inventory, _)| inventory)) {
+            Ok(()) => announcements.push(announcement.clone()),
+            Err(refusal) => refusals.push((announcement.policy.clone(), refusal)),
+        }
+    }
+    if announcements.is_empty() {
+        return Err(refusals);
+    }
+    let mut traits = node.traits.clone();
+    if report.is_none_or(|(_, freshness)| freshness == Freshness::Expired) {
+        traits.insert(NodeTrait::Silent);
+    }
+    Ok(Suitability {
+        traits,
+        announcements,
+    })
+}
+
+fn allows(policy: &Policy, node: &Node, inventory: Option<&Inventory>) -> Result<(), Refusal> {
+    if let Some(unmet) = policy.nodes.unmet(&node.labels) {
+        return Err(Refusal::NodeSelector(unmet));
+    }
+    let inventory = inventory.ok_or(Refusal::NoAgent)?;
+    interface_up(&policy.interfaces, inventory)
+}
+
+fn interface_up(selector: &InterfaceSelector, inventory: &Inventory) -> Result<(), Refusal> {
+    let meant: Vec<_> = inventory
+        .interfaces
+        .iter()
+        .filter(|one| selector.selects(one))
+        .collect();
+    if meant.is_empty() {
+        return Err(Refusal::NoInterface(selector.expressions().to_vec()));
+    }
+    if meant.iter().any(|interface| interface.link == LinkState::Up) {
+        return Ok(());
+    }
+    Err(Refusal::LinkDown(
+        meant.iter().map(|interface| interface.name.clone()).collect(),
+    ))
+}
