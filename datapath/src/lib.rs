@@ -1,1 +1,31 @@
-//! Loads, attaches and feeds the eBPF responder.
+//! The node's part of the data path: loads the responder, keeps it attached, and feeds its maps.
+//!
+//! What should be ([`plan::Desired`]) and what is ([`plan::Observed`]) go into [`plan::plan`], which is pure; the
+//! actions that come out go into [`Datapath::execute`], which alone changes the kernel. Everything that answers frames
+//! is pinned and outlives this process: dropping a [`Datapath`] changes nothing, opening one again adopts what is there.
+
+mod announce;
+mod attach;
+mod cleanup;
+pub mod devices;
+mod entry;
+mod execute;
+mod host;
+mod loader;
+pub mod maps;
+mod observe;
+mod options;
+mod pins;
+pub mod plan;
+
+pub use announce::AnnounceError;
+pub use attach::AttachError;
+pub use cleanup::{CleanupError, cleanup};
+pub use entry::{Entry, InterfaceIndex};
+pub use execute::{ExecuteError, Failure};
+pub use host::HostError;
+pub use lightship_abi::{mac::MacAddress, outcome::Outcome};
+pub use loader::{Datapath, OpenError};
+pub use maps::MapsError;
+pub use observe::ObserveError;
+pub use options::Options;

@@ -2,11 +2,7 @@
 //! outside the linear part, and a program that writes in place makes the kernel linearise every cloned buffer that
 //! passes by (as under a packet capture), whatever its protocol.
 
-use aya_ebpf::{
-    bindings::BPF_F_RECOMPUTE_CSUM,
-    helpers::bpf_redirect,
-    programs::TcContext,
-};
+use aya_ebpf::{bindings::BPF_F_RECOMPUTE_CSUM, helpers::bpf_redirect, programs::TcContext};
 use lightship_abi::arp::FRAME_LEN;
 
 /// The frame's Ethernet type, in network order.

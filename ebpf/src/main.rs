@@ -4,8 +4,14 @@
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
-#![expect(missing_docs, reason = "the attribute on the program drops the documentation of what it makes public")]
-#![expect(internal_features, reason = "AtomicU64 has no additions for this target, which lacks compare-and-swap")]
+#![expect(
+    missing_docs,
+    reason = "the attribute on the program drops the documentation of what it makes public"
+)]
+#![expect(
+    internal_features,
+    reason = "AtomicU64 has no additions for this target, which lacks compare-and-swap"
+)]
 
 mod frame;
 mod tables;
@@ -24,7 +30,10 @@ const NEXT: i32 = -1;
 
 /// The name is a contract: `lightship_abi::names::INGRESS_PROGRAM`.
 #[classifier]
-#[expect(unreachable_pub, reason = "the loader reaches it through the object's symbol table")]
+#[expect(
+    unreachable_pub,
+    reason = "the loader reaches it through the object's symbol table"
+)]
 pub fn lightship_ingress(ctx: TcContext) -> i32 {
     if frame::protocol(&ctx) != u32::from(ETHERTYPE.to_be()) {
         return NEXT;

@@ -9,7 +9,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lightship_abi::{
-    layout::{DEFAULT_CAPACITY, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, ResponderV4Key, ResponderValue},
+    layout::{
+        DEFAULT_CAPACITY, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, ResponderV4Key, ResponderValue,
+    },
     liveness::{self, Gate},
     mac::MacAddress,
     outcome::{OUTCOME_SLOTS, Outcome},

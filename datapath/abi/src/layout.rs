@@ -50,7 +50,10 @@ impl ResponderV4Key {
     #[inline(always)]
     #[must_use]
     pub const fn new(octets: [u8; 4], ifindex: u32) -> Self {
-        Self { ip4: u32::from_ne_bytes(octets), ifindex }
+        Self {
+            ip4: u32::from_ne_bytes(octets),
+            ifindex,
+        }
     }
 
     /// The octets of the address.
@@ -62,15 +65,17 @@ impl ResponderV4Key {
     /// The key as it lies in the map.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 8] {
-        let [a, b, c, d] = self.ip4.to_ne_bytes();
-        let [e, f, g, h] = self.ifindex.to_ne_bytes();
-        [a, b, c, d, e, f, g, h]
+        let (ip, index) = (self.ip4.to_ne_bytes(), self.ifindex.to_ne_bytes());
+        [ip[0], ip[1], ip[2], ip[3], index[0], index[1], index[2], index[3]]
     }
 
     /// The key that lies in the map as these bytes.
     #[must_use]
-    pub const fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
-        Self { ip4: u32::from_ne_bytes([a, b, c, d]), ifindex: u32::from_ne_bytes([e, f, g, h]) }
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self {
+            ip4: u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            ifindex: u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+        }
     }
 }
 
@@ -78,21 +83,26 @@ impl InterfaceValue {
     /// The value for a hardware address.
     #[must_use]
     pub const fn new(mac: MacAddress) -> Self {
-        Self { mac: mac.0, pad: [0; 2] }
+        Self {
+            mac: mac.0,
+            pad: [0; 2],
+        }
     }
 
     /// The value as it lies in the map.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 8] {
-        let [a, b, c, d, e, f] = self.mac;
-        let [g, h] = self.pad;
-        [a, b, c, d, e, f, g, h]
+        let (mac, pad) = (self.mac, self.pad);
+        [mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], pad[0], pad[1]]
     }
 
     /// The value that lies in the map as these bytes.
     #[must_use]
-    pub const fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
-        Self { mac: [a, b, c, d, e, f], pad: [g, h] }
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self {
+            mac: [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]],
+            pad: [bytes[6], bytes[7]],
+        }
     }
 }
 

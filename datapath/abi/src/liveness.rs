@@ -21,7 +21,11 @@ pub const fn gate(beat_ns: u64, now_ns: u64, max_age_ns: u64) -> Gate {
     if beat_ns == 0 {
         return Gate::Closed;
     }
-    let alive = if beat_ns > now_ns { beat_ns - now_ns <= FUTURE_TOLERANCE_NS } else { now_ns - beat_ns <= max_age_ns };
+    let alive = if beat_ns > now_ns {
+        beat_ns - now_ns <= FUTURE_TOLERANCE_NS
+    } else {
+        now_ns - beat_ns <= max_age_ns
+    };
     if alive { Gate::Open } else { Gate::Closed }
 }
 
@@ -38,7 +42,11 @@ mod tests {
     #[test]
     fn edges() {
         let now = 100_000_000_000;
-        assert_eq!(gate(0, 0, MAX), Gate::Closed, "an agent that never ran, just after boot");
+        assert_eq!(
+            gate(0, 0, MAX),
+            Gate::Closed,
+            "an agent that never ran, just after boot"
+        );
         assert_eq!(gate(now, now, MAX), Gate::Open);
         assert_eq!(gate(now - MAX, now, MAX), Gate::Open);
         assert_eq!(gate(now - MAX - 1, now, MAX), Gate::Closed);

@@ -24,7 +24,21 @@ impl MacAddress {
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let separators = ["", ":", ":", ":", ":", ":"];
+        self.0
+            .iter()
+            .zip(separators)
+            .try_for_each(|(octet, before)| write!(f, "{before}{octet:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString as _;
+
+    #[test]
+    fn prints_as_people_write_it() {
+        assert_eq!(MacAddress([2, 0, 0, 0xab, 0, 1]).to_string(), "02:00:00:ab:00:01");
     }
 }

@@ -1,4 +1,5 @@
 //! Properties of the decision about ARP frames.
+#![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
 
 use lightship_abi::{
     arp::{FRAME_LEN, MIN_ETHERNET_LEN, gratuitous},
@@ -155,15 +156,24 @@ proptest! {
 #[test]
 fn a_probe_is_answered() {
     let peer = [2, 0, 0, 0, 0, 2];
-    let asks = Asks { ethernet: ([0xff; 6], peer), sender: (peer, [0; 4]), told: [0; 6], target: VIP };
+    let asks = Asks {
+        ethernet: ([0xff; 6], peer),
+        sender: (peer, [0; 4]),
+        told: [0; 6],
+        target: VIP,
+    };
     assert_eq!(decide(&mut frame(&asks), IFINDEX, &ALIVE), Verdict::Answer(()));
 }
 
 #[test]
 fn the_announcement_is_that_of_rfc_5227() {
     let announced = gratuitous(OURS, VIP);
-    let asks =
-        Asks { ethernet: ([0xff; 6], OURS.0), sender: (OURS.0, VIP), told: [0; 6], target: VIP };
+    let asks = Asks {
+        ethernet: ([0xff; 6], OURS.0),
+        sender: (OURS.0, VIP),
+        told: [0; 6],
+        target: VIP,
+    };
     assert_eq!(announced[..FRAME_LEN], frame(&asks));
     assert_eq!(announced[FRAME_LEN..], [0; MIN_ETHERNET_LEN - FRAME_LEN]);
 }

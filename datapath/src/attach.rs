@@ -1,0 +1,157 @@
+//! The program on interfaces: a pinned TCX link each, first in order. A link lives by its pin, so nothing here detaches
+//! by dropping something; replacing a link's program is atomic and keeps its place in the order.
+
+use std::{io, path::PathBuf};
+
+use aya::{
+    pin::PinError,
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        links::{FdLink, LinkError, PinnedLink},
+        tc::{SchedClassifierLink, TcAttachOptions},
+    },
+    sys::SyscallError,
+};
+use nix::{errno::Errno, net::if_::if_indextoname};
+
+use crate::{entry::InterfaceIndex, pins::Pins, plan::Attachment};
+
+/// Why the program could not be put on, or taken off, an interface.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The interface is gone, or was never there.
+    #[error("failed to find the interface with index {0}")]
+    Interface(InterfaceIndex, #[source] Errno),
+    /// The kernel refused to attach.
+    #[error("failed to attach the responder to {name}")]
+    Attach {
+        /// The interface.
+        name: String,
+        /// Why.
+        #[source]
+        source: ProgramError,
+    },
+    /// The link could not be used.
+    #[error("failed to use the link pinned at {}", .0.display())]
+    Link(PathBuf, #[source] LinkError),
+    /// The program of a link could not be replaced.
+    #[error("failed to replace the program of the link pinned at {}", .0.display())]
+    Replace(PathBuf, #[source] ProgramError),
+    /// The link could not be pinned.
+    #[error("failed to pin a link at {}", .0.display())]
+    Pin(PathBuf, #[source] PinError),
+    /// The pin could not be removed.
+    #[error("failed to remove the pin {}", .0.display())]
+    Unpin(PathBuf, #[source] io::Error),
+    /// The programs of an interface could not be listed.
+    #[error("failed to list the programs on {name}")]
+    Query {
+        /// The interface.
+        name: String,
+        /// Why.
+        #[source]
+        source: ProgramError,
+    },
+}
+
+/// What became of an attempt to replace a link's program.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    Done,
+    /// The link's interface is gone: its pin is of no use.
+    Dead,
+}
+
+/// Attaches the program, first in order, and pins the link. A pin left behind by an interface that had this index
+/// before is removed.
+pub(crate) fn attach(
+    program: &mut SchedClassifier,
+    pins: &Pins,
+    interface: InterfaceIndex,
+) -> Result<(), AttachError> {
+    detach(pins, interface)?;
+    let name = name_of(interface)?;
+    let attached = |source| AttachError::Attach {
+        name: name.clone(),
+        source,
+    };
+    let id = program
+        .attach_with_options(
+            &name,
+            TcAttachType::Ingress,
+            TcAttachOptions::TcxOrder(LinkOrder::first()),
+        )
+        .map_err(attached)?;
+    let link = program.take_link(id).map_err(attached)?;
+    let pin = pins.link(interface);
+    let link = FdLink::try_from(link).map_err(|source| AttachError::Link(pin.clone(), source))?;
+    link.pin(&pin).map_err(|source| AttachError::Pin(pin, source))?;
+    Ok(())
+}
+
+/// Puts the program into a pinned link, in place of whatever runs there.
+pub(crate) fn replace(
+    program: &mut SchedClassifier,
+    pins: &Pins,
+    interface: InterfaceIndex,
+) -> Result<Replaced, AttachError> {
+    let pin = pins.link(interface);
+    let unusable = |source| AttachError::Link(pin.clone(), source);
+    let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(unusable)?);
+    let link = SchedClassifierLink::try_from(link).map_err(unusable)?;
+    match program.attach_to_link(link) {
+        // Taken back at once: the pin keeps the link, and a program that kept it too could not replace it again.
+        Ok(id) => {
+            program
+                .take_link(id)
+                .map_err(|source| AttachError::Replace(pin, source))?;
+            Ok(Replaced::Done)
+        }
+        Err(ProgramError::SyscallError(error)) if is_dead(&error) => Ok(Replaced::Dead),
+        Err(source) => Err(AttachError::Replace(pin, source)),
+    }
+}
+
+/// Removes a pin, and the program from the interface with it. Nothing to remove is fine.
+pub(crate) fn detach(pins: &Pins, interface: InterfaceIndex) -> Result<(), AttachError> {
+    let pin = pins.link(interface);
+    match std::fs::remove_file(&pin) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AttachError::Unpin(pin, error)),
+        _ => Ok(()),
+    }
+}
+
+/// How the program sits on an interface that has a pinned link.
+pub(crate) fn attachment(
+    pins: &Pins,
+    interface: InterfaceIndex,
+    current: u32,
+) -> Result<Attachment, AttachError> {
+    let Ok(name) = name_of(interface) else {
+        return Ok(Attachment::Dead);
+    };
+    let pin = pins.link(interface);
+    let unusable = |source| AttachError::Link(pin.clone(), source);
+    let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(unusable)?);
+    let program = link.info().map_err(unusable)?.program_id();
+    // The link alone does not tell: one made for an earlier interface of this index still names its program.
+    let (_, programs) = SchedClassifier::query_tcx(&name, TcAttachType::Ingress)
+        .map_err(|source| AttachError::Query { name, source })?;
+    Ok(if programs.iter().all(|info| info.id() != program) {
+        Attachment::Dead
+    } else if program == current {
+        Attachment::Current
+    } else {
+        Attachment::Outdated
+    })
+}
+
+/// aya attaches by name; the index is what was decided on.
+fn name_of(interface: InterfaceIndex) -> Result<String, AttachError> {
+    let name = if_indextoname(interface.0).map_err(|errno| AttachError::Interface(interface, errno))?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+fn is_dead(error: &SyscallError) -> bool {
+    error.io_error.raw_os_error() == Some(libc::ENOLINK)
+}

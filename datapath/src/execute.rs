@@ -1,0 +1,76 @@
+//! Carries out a plan. This alone changes what the kernel does with frames; a failing action stops no other.
+
+use aya::programs::ProgramError;
+
+use crate::{
+    announce::AnnounceError,
+    attach::{self, AttachError, Replaced},
+    loader::Datapath,
+    maps::MapsError,
+    plan::Action,
+};
+
+/// Why an action failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// A map could not be changed.
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+    /// A link could not be changed.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// An announcement was not sent.
+    #[error(transparent)]
+    Announce(#[from] AnnounceError),
+    /// The loaded object has no such program.
+    #[error("failed to find the responder's program")]
+    Program(#[source] ProgramError),
+}
+
+/// An action that failed. Planning again, from what is then observed, tries it again.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failure {
+    /// What was to be done.
+    pub action: Action,
+    /// Why it was not.
+    #[source]
+    pub error: ExecuteError,
+}
+
+impl Datapath {
+    /// Carries out the actions in order and returns those that failed.
+    pub fn execute(&mut self, actions: &[Action]) -> Vec<Failure> {
+        let attempt = |action: &Action| {
+            let error = self.carry_out(*action).err()?;
+            Some(Failure {
+                action: *action,
+                error,
+            })
+        };
+        actions.iter().filter_map(attempt).collect()
+    }
+
+    fn carry_out(&mut self, action: Action) -> Result<(), ExecuteError> {
+        match action {
+            Action::SetMac(interface, mac) => self.maps.set_mac(interface, mac)?,
+            Action::ForgetMac(interface) => self.maps.forget_mac(interface)?,
+            Action::AddEntry(entry) => self.maps.add(entry)?,
+            Action::RemoveEntry(entry) => self.maps.remove(entry)?,
+            Action::Announce(entry, mac) => self.announcer.announce(entry, mac)?,
+            Action::Detach(interface) => attach::detach(&self.pins, interface)?,
+            Action::Attach(interface) => {
+                let pins = self.pins.clone();
+                attach::attach(self.program().map_err(ExecuteError::Program)?, &pins, interface)?;
+            }
+            Action::Replace(interface) => {
+                let pins = self.pins.clone();
+                let program = self.program().map_err(ExecuteError::Program)?;
+                if attach::replace(program, &pins, interface)? == Replaced::Dead {
+                    attach::attach(program, &pins, interface)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

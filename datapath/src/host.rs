@@ -1,0 +1,165 @@
+//! What this host must offer before anything is loaded. Facts are gathered in one place and judged in another, so that
+//! each refusal is one sentence with its remedy.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+/// Why nothing can be loaded on this host.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum HostError {
+    /// The path is no mount point of bpffs.
+    #[error("failed to find bpffs at {0}: mount it with 'mount -t bpf bpf {0}'")]
+    Bpffs(PathBuf),
+    /// The process lacks capabilities.
+    #[error("failed to find the needed privileges: run as root or grant {}", .0.join(", "))]
+    Capabilities(Vec<&'static str>),
+    /// The kernel is too old for TCX.
+    #[error(
+        "failed to find TCX in kernel {0}: Linux 6.6 or newer is needed (attaching by clsact, for older ones, is not \
+         built yet)"
+    )]
+    Kernel(String),
+    /// The kernel has no type information.
+    #[error("failed to find BTF at /sys/kernel/btf/vmlinux: run a kernel built with CONFIG_DEBUG_INFO_BTF=y")]
+    Btf,
+}
+
+#[derive(Debug)]
+struct Facts {
+    bpffs: Option<PathBuf>,
+    capabilities: u64,
+    kernel: String,
+    btf: Option<PathBuf>,
+}
+
+const CAP_NET_ADMIN: (u32, &str) = (12, "CAP_NET_ADMIN");
+const CAP_NET_RAW: (u32, &str) = (13, "CAP_NET_RAW");
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_BPF: (u32, &str) = (39, "CAP_BPF");
+
+/// Checks the host.
+pub(crate) fn check(bpffs: &Path) -> Result<(), HostError> {
+    judge(&gather(bpffs), bpffs)
+}
+
+/// A fact that cannot be read counts as not given: the refusal names the remedy all the same.
+fn gather(bpffs: &Path) -> Facts {
+    let is_bpffs = statfs(bpffs).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC);
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let btf = Path::new("/sys/kernel/btf/vmlinux");
+    Facts {
+        bpffs: is_bpffs.then(|| bpffs.to_path_buf()),
+        capabilities: effective_capabilities(&status),
+        kernel: kernel.trim().to_owned(),
+        btf: btf.exists().then(|| btf.to_path_buf()),
+    }
+}
+
+fn judge(facts: &Facts, bpffs: &Path) -> Result<(), HostError> {
+    let has = |bit: u32| facts.capabilities >> bit & 1 == 1;
+    // Before Linux 5.8 CAP_SYS_ADMIN was what CAP_BPF is now, and it still stands for it.
+    let granted = |bit: u32| has(bit) || (bit == CAP_BPF.0 && has(CAP_SYS_ADMIN));
+    let missing: Vec<_> = [CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW]
+        .into_iter()
+        .filter(|(bit, _)| !granted(*bit))
+        .map(|(_, name)| name)
+        .collect();
+    if !missing.is_empty() {
+        return Err(HostError::Capabilities(missing));
+    }
+    if version(&facts.kernel) < (6, 6) {
+        return Err(HostError::Kernel(facts.kernel.clone()));
+    }
+    if facts.bpffs.is_none() {
+        return Err(HostError::Bpffs(bpffs.to_path_buf()));
+    }
+    if facts.btf.is_none() {
+        return Err(HostError::Btf);
+    }
+    Ok(())
+}
+
+fn effective_capabilities(status: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> Facts {
+        Facts {
+            bpffs: Some("/b".into()),
+            capabilities: 1 << 39 | 1 << 12 | 1 << 13,
+            kernel: "6.6.0".into(),
+            btf: Some("/btf".into()),
+        }
+    }
+
+    fn refusal(facts: &Facts) -> String {
+        judge(facts, Path::new("/b")).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn a_sound_host_is_accepted() {
+        assert_eq!(judge(&sound(), Path::new("/b")), Ok(()));
+    }
+
+    #[test]
+    fn each_refusal_names_its_remedy() {
+        assert!(
+            refusal(&Facts {
+                bpffs: None,
+                ..sound()
+            })
+            .contains("mount -t bpf bpf /b")
+        );
+        assert!(
+            refusal(&Facts {
+                kernel: "6.5.13-generic".into(),
+                ..sound()
+            })
+            .contains("6.6")
+        );
+        assert!(refusal(&Facts { btf: None, ..sound() }).contains("CONFIG_DEBUG_INFO_BTF"));
+        assert!(
+            refusal(&Facts {
+                capabilities: 1 << 12,
+                ..sound()
+            })
+            .contains("grant CAP_BPF, CAP_NET_RAW")
+        );
+    }
+
+    #[test]
+    fn the_old_capability_stands_for_the_new() {
+        let facts = Facts {
+            capabilities: 1 << 21 | 1 << 12 | 1 << 13,
+            ..sound()
+        };
+        assert_eq!(judge(&facts, Path::new("/b")), Ok(()));
+    }
+
+    #[test]
+    fn facts_are_read_from_text() {
+        assert_eq!(version("6.18.44-x-v1"), (6, 18));
+        assert_eq!(version("7"), (7, 0));
+        assert_eq!(
+            effective_capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n"),
+            0x1ff_ffff_ffff
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! What the kernel holds at this moment.
+
+use std::collections::BTreeMap;
+
+use lightship_abi::outcome::Outcome;
+
+use crate::{
+    attach::{self, AttachError},
+    loader::Datapath,
+    maps::MapsError,
+    plan::Observed,
+};
+
+/// Why the kernel's state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// A map could not be read.
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+    /// A link could not be read.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The pinned links could not be listed.
+    #[error("failed to list the pinned links")]
+    Links(#[source] std::io::Error),
+}
+
+impl Datapath {
+    /// Reads what the kernel holds: links, hardware addresses, entries with their counters.
+    ///
+    /// # Errors
+    /// If any of it cannot be read; a plan made from half of it would be wrong.
+    pub fn observe(&self) -> Result<Observed, ObserveError> {
+        let linked = self.pins.linked().map_err(ObserveError::Links)?;
+        let state = |interface| {
+            let attachment = attach::attachment(&self.pins, interface, self.program_id)?;
+            Ok::<_, AttachError>((interface, attachment))
+        };
+        Ok(Observed {
+            attached: linked.into_iter().map(state).collect::<Result<_, _>>()?,
+            interfaces: self.maps.interfaces()?,
+            entries: self.maps.entries()?,
+        })
+    }
+
+    /// Counts ARP frames by outcome, over all interfaces and processors, since the map was made.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn counters(&self) -> Result<BTreeMap<Outcome, u64>, MapsError> {
+        self.maps.outcomes()
+    }
+}

@@ -1,0 +1,187 @@
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ETH0: InterfaceIndex = InterfaceIndex(2);
+const ETH1: InterfaceIndex = InterfaceIndex(3);
+const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+const OTHER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
+
+fn entry(last: u8, interface: InterfaceIndex) -> Entry {
+    Entry {
+        address: Ipv4Addr::new(10, 0, 10, last),
+        interface,
+    }
+}
+
+fn desired(interfaces: &[(InterfaceIndex, MacAddress)], entries: &[Entry], view: View) -> Desired {
+    Desired {
+        interfaces: interfaces.iter().copied().collect(),
+        entries: entries.iter().copied().collect(),
+        view,
+    }
+}
+
+fn observed(attachment: Attachment, entries: &[(Entry, u64)]) -> Observed {
+    Observed {
+        attached: [(ETH0, attachment)].into(),
+        interfaces: [(ETH0, MAC)].into(),
+        entries: entries.iter().copied().collect(),
+    }
+}
+
+/// The kernel as a model: what `execute` would make of the actions.
+fn apply(mut kernel: Observed, actions: &[Action]) -> Observed {
+    for action in actions {
+        match *action {
+            Action::SetMac(interface, mac) => drop(kernel.interfaces.insert(interface, mac)),
+            Action::ForgetMac(interface) => drop(kernel.interfaces.remove(&interface)),
+            Action::Attach(interface) | Action::Replace(interface) => {
+                kernel.attached.insert(interface, Attachment::Current);
+            }
+            Action::Detach(interface) => drop(kernel.attached.remove(&interface)),
+            Action::AddEntry(entry) => drop(kernel.entries.insert(entry, 0)),
+            Action::RemoveEntry(entry) => drop(kernel.entries.remove(&entry)),
+            Action::Announce(..) => {}
+        }
+    }
+    kernel
+}
+
+#[test]
+fn from_nothing_what_answers_is_built_in_order() {
+    let wanted = desired(&[(ETH0, MAC)], &[entry(0, ETH0)], View::Complete);
+    assert_eq!(
+        plan(&wanted, &Observed::default()),
+        [
+            Action::SetMac(ETH0, MAC),
+            Action::Attach(ETH0),
+            Action::AddEntry(entry(0, ETH0)),
+            Action::Announce(entry(0, ETH0), MAC),
+        ]
+    );
+}
+
+#[test]
+fn after_a_restart_the_program_is_replaced_and_nothing_is_announced() {
+    let wanted = desired(&[(ETH0, MAC)], &[entry(0, ETH0)], View::Complete);
+    let found = observed(Attachment::Outdated, &[(entry(0, ETH0), 7)]);
+    assert_eq!(plan(&wanted, &found), [Action::Replace(ETH0)]);
+}
+
+#[test]
+fn while_the_view_is_partial_nothing_goes() {
+    let wanted = desired(&[], &[], View::Partial);
+    let found = observed(Attachment::Current, &[(entry(0, ETH0), 7)]);
+    assert_eq!(plan(&wanted, &found), []);
+}
+
+#[test]
+fn what_goes_goes_in_order() {
+    let wanted = desired(&[], &[], View::Complete);
+    let found = observed(Attachment::Dead, &[(entry(0, ETH0), 7)]);
+    assert_eq!(
+        plan(&wanted, &found),
+        [
+            Action::RemoveEntry(entry(0, ETH0)),
+            Action::Detach(ETH0),
+            Action::ForgetMac(ETH0)
+        ]
+    );
+}
+
+#[test]
+fn a_new_hardware_address_needs_no_new_program() {
+    let wanted = desired(&[(ETH0, OTHER_MAC)], &[entry(0, ETH0)], View::Complete);
+    let found = observed(Attachment::Current, &[(entry(0, ETH0), 7)]);
+    assert_eq!(plan(&wanted, &found), [Action::SetMac(ETH0, OTHER_MAC)]);
+}
+
+#[test]
+fn an_interface_made_again_under_its_index_is_attached_anew() {
+    let wanted = desired(&[(ETH0, MAC)], &[], View::Complete);
+    assert_eq!(
+        plan(&wanted, &observed(Attachment::Dead, &[])),
+        [Action::Attach(ETH0)]
+    );
+}
+
+#[test]
+fn an_entry_waits_for_its_interface() {
+    let wanted = desired(&[(ETH0, MAC)], &[entry(0, ETH1)], View::Complete);
+    assert_eq!(plan(&wanted, &observed(Attachment::Current, &[])), []);
+}
+
+prop_compose! {
+    fn some_macs()(which in prop::collection::btree_map(1..5u32, 0..2u8, 0..4)) -> BTreeMap<InterfaceIndex, MacAddress> {
+        which.into_iter().map(|(index, mac)| (InterfaceIndex(index), MacAddress([2, 0, 0, 0, 0, mac]))).collect()
+    }
+}
+
+prop_compose! {
+    fn some_entries()(which in prop::collection::btree_set((0..4u8, 1..5u32), 0..8)) -> BTreeSet<Entry> {
+        which.into_iter().map(|(last, index)| entry(last, InterfaceIndex(index))).collect()
+    }
+}
+
+prop_compose! {
+    fn some_kernel()(
+        attached in prop::collection::btree_map(1..5u32, 0..3usize, 0..4),
+        interfaces in some_macs(),
+        entries in some_entries(),
+    ) -> Observed {
+        let kinds = [Attachment::Current, Attachment::Outdated, Attachment::Dead];
+        let attached = attached.into_iter().map(|(index, kind)| (InterfaceIndex(index), kinds[kind])).collect();
+        let entries = entries.into_iter().zip(1..).collect();
+        Observed { attached, interfaces, entries }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_complete_view_is_reached_in_one_step(
+        interfaces in some_macs(), entries in some_entries(), kernel in some_kernel(),
+    ) {
+        let wanted = Desired { interfaces, entries, view: View::Complete };
+        let reached = apply(kernel.clone(), &plan(&wanted, &kernel));
+        prop_assert_eq!(&reached.interfaces, &wanted.interfaces);
+        let all_current = wanted.interfaces.keys().map(|interface| (*interface, Attachment::Current)).collect();
+        prop_assert_eq!(&reached.attached, &all_current);
+        let answerable: BTreeSet<_> = wanted.entries.iter().copied()
+            .filter(|entry| wanted.interfaces.contains_key(&entry.interface)).collect();
+        prop_assert_eq!(reached.entries.keys().copied().collect::<BTreeSet<_>>(), answerable);
+        for (entry, counter) in &reached.entries {
+            prop_assert_eq!(*counter, kernel.entries.get(entry).copied().unwrap_or(0), "counters are kept");
+        }
+        prop_assert_eq!(plan(&wanted, &reached), []);
+    }
+
+    #[test]
+    fn a_partial_view_only_adds(interfaces in some_macs(), entries in some_entries(), kernel in some_kernel()) {
+        let wanted = Desired { interfaces, entries, view: View::Partial };
+        let reached = apply(kernel.clone(), &plan(&wanted, &kernel));
+        for (entry, counter) in &kernel.entries {
+            prop_assert_eq!(reached.entries.get(entry), Some(counter));
+        }
+        for interface in kernel.attached.keys() {
+            prop_assert!(reached.attached.contains_key(interface));
+        }
+    }
+
+    #[test]
+    fn announced_is_exactly_what_is_added(
+        interfaces in some_macs(), entries in some_entries(), kernel in some_kernel(),
+    ) {
+        let wanted = Desired { interfaces, entries, view: View::Complete };
+        let actions = plan(&wanted, &kernel);
+        let added: Vec<_> = actions.iter().filter_map(|action| match action {
+            Action::AddEntry(entry) => Some(*entry), _ => None,
+        }).collect();
+        let announced: Vec<_> = actions.iter().filter_map(|action| match action {
+            Action::Announce(entry, _) => Some(*entry), _ => None,
+        }).collect();
+        prop_assert_eq!(added, announced);
+    }
+}
