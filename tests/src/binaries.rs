@@ -24,7 +24,8 @@ pub fn control_plane(name: &str) -> Result<PathBuf> {
 fn cache() -> Option<PathBuf> {
     let folder = env::var_os("LIGHTSHIP_CACHE").map(PathBuf::from).or_else(|| {
         let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        base.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache"))).map(|base| base.join("lightship"))
+        base.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
+            .map(|base| base.join("lightship"))
     })?;
     Some(folder.join("bin"))
 }
@@ -35,9 +36,13 @@ pub fn lightship() -> Result<PathBuf> {
         if named.is_file() {
             return Ok(named);
         }
-        bail!("failed to find LIGHTSHIP_BIN={}; it must name the lightship program", named.display());
+        bail!(
+            "failed to find LIGHTSHIP_BIN={}; it must name the lightship program",
+            named.display()
+        );
     }
-    beside("lightship").context("failed to find the lightship program; `cargo build` makes it, or set LIGHTSHIP_BIN")
+    beside("lightship")
+        .context("failed to find the lightship program; `cargo build` makes it, or set LIGHTSHIP_BIN")
 }
 
 /// The lab's own program, which is also the backend of the sample services.
@@ -48,7 +53,12 @@ pub fn lab() -> Result<PathBuf> {
 /// A program in the folder of this one, or in the folder above it when this one is a test.
 fn beside(name: &str) -> Result<PathBuf> {
     let own = env::current_exe().context("failed to find the running program's own path")?;
-    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
     found.with_context(|| format!("no {name} beside {}", own.display()))
 }
 

@@ -36,7 +36,10 @@ pub struct Tool {
 impl Tool {
     /// The command line to run; its first item is looked up on PATH.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
-        Self { argv: argv.into_iter().map(Into::into).collect(), input: None }
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            input: None,
+        }
     }
 
     /// Feeds `input` to the tool.
@@ -56,16 +59,24 @@ impl Tool {
     pub fn attempt(&self) -> Result<Outcome> {
         let mut child = self
             .command()?
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if self.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("failed to run `{self}`; ./hack/prerequisites installs the tools the lab uses"))?;
+            .with_context(|| {
+                format!("failed to run `{self}`; ./hack/prerequisites installs the tools the lab uses")
+            })?;
         if let (Some(input), Some(mut stdin)) = (&self.input, child.stdin.take()) {
             // A tool that ends before it has read everything says why on its standard error.
             let _ = stdin.write_all(input.as_bytes());
         }
-        let output = child.wait_with_output().with_context(|| format!("failed to wait for `{self}`"))?;
+        let output = child
+            .wait_with_output()
+            .with_context(|| format!("failed to wait for `{self}`"))?;
         Ok(Outcome {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -77,14 +88,22 @@ impl Tool {
     pub fn run(&self) -> Result<String> {
         let outcome = self.attempt()?;
         if !outcome.succeeded() {
-            bail!("failed to run `{self}` (exit code {}): {}{}", outcome.code, outcome.stderr, outcome.stdout);
+            bail!(
+                "failed to run `{self}` (exit code {}): {}{}",
+                outcome.code,
+                outcome.stderr,
+                outcome.stdout
+            );
         }
         Ok(outcome.stdout)
     }
 
     /// Runs the tool on the caller's own terminal and returns its exit code.
     pub fn pass_through(&self) -> Result<i32> {
-        let status = self.command()?.status().with_context(|| format!("failed to run `{self}`"))?;
+        let status = self
+            .command()?
+            .status()
+            .with_context(|| format!("failed to run `{self}`"))?;
         Ok(status.code().unwrap_or(-1))
     }
 

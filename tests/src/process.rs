@@ -56,7 +56,8 @@ impl Process {
         if !self.alive() {
             return Ok(());
         }
-        let sent = Tool::new(["sh", "-c", "kill -s \"$0\" \"$1\"", signal, &self.pid.to_string()]).attempt()?;
+        let sent =
+            Tool::new(["sh", "-c", "kill -s \"$0\" \"$1\"", signal, &self.pid.to_string()]).attempt()?;
         ensure!(
             sent.succeeded() || !self.alive(),
             "failed to send {signal} to process {}: {}",
@@ -87,7 +88,10 @@ impl Process {
         self.signal("CONT")?;
         if self.wait_gone(Duration::from_secs(10)).is_err() {
             self.kill()?;
-            bail!("failed to end process {} by SIGTERM within 10 s; it was killed", self.pid);
+            bail!(
+                "failed to end process {} by SIGTERM within 10 s; it was killed",
+                self.pid
+            );
         }
         Ok(())
     }
@@ -95,13 +99,21 @@ impl Process {
     /// Its name as the kernel shows it.
     #[must_use]
     pub fn name(&self) -> String {
-        fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default().trim().to_owned()
+        fs::read_to_string(format!("/proc/{}/comm", self.pid))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
     }
 
     /// The identity of its network namespace.
     #[must_use]
     pub fn network(&self) -> Option<String> {
-        Some(fs::read_link(format!("/proc/{}/ns/net", self.pid)).ok()?.to_string_lossy().into_owned())
+        Some(
+            fs::read_link(format!("/proc/{}/ns/net", self.pid))
+                .ok()?
+                .to_string_lossy()
+                .into_owned(),
+        )
     }
 }
 
@@ -118,10 +130,15 @@ pub fn spawn(argv: &[String], env: &BTreeMap<String, String>, log: &Path, folder
         .envs(env)
         .env(MARK, folder)
         .stdin(Stdio::null())
-        .stdout(out.try_clone().context("failed to share the log between both outputs")?)
+        .stdout(
+            out.try_clone()
+                .context("failed to share the log between both outputs")?,
+        )
         .stderr(out);
     without_proxies(&mut command);
-    let mut child = command.spawn().with_context(|| format!("failed to start `{}`", argv.join(" ")))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("failed to start `{}`", argv.join(" ")))?;
     let process = Process::find(child.id());
     // Reaped here when it ends before us; when we end first, init does it.
     thread::spawn(move || child.wait());
@@ -133,15 +150,21 @@ pub fn spawn(argv: &[String], env: &BTreeMap<String, String>, log: &Path, folder
 pub fn members(folder: &Path, networks: &[String]) -> Vec<Process> {
     let mark = format!("{MARK}={}", folder.display());
     let own = std::process::id();
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != own)
         .filter_map(Process::find)
         .filter(|process| {
             let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|item| item == mark.as_bytes())
-                || process.network().is_some_and(|network| networks.contains(&network))
+            environment
+                .split(|byte| *byte == 0)
+                .any(|item| item == mark.as_bytes())
+                || process
+                    .network()
+                    .is_some_and(|network| networks.contains(&network))
         })
         .collect()
 }
@@ -149,7 +172,9 @@ pub fn members(folder: &Path, networks: &[String]) -> Vec<Process> {
 /// The last lines of a log, for error messages.
 #[must_use]
 pub fn tail(log: &Path, lines: usize) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }

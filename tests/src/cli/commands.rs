@@ -62,7 +62,11 @@ enum Command {
     /// Pull a node's power, or build it again.
     Node { verb: NodeVerb, node: String },
     /// Cut or mend the cable of an interface: eth0 (the LAN) or eth1 (the way to the API server).
-    Link { verb: LinkVerb, node: String, interface: String },
+    Link {
+        verb: LinkVerb,
+        node: String,
+        interface: String,
+    },
     /// Freeze or thaw the API server.
     Api { verb: ApiVerb },
     /// Print the log of a process, or of all whose names begin so.
@@ -138,23 +142,43 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
     match arguments.command {
         Command::Up { nodes, bare } => {
             let start = Instant::now();
-            let lab = Lab::up(&name, &Options { nodes, bare, ..Options::default() })?;
+            let lab = Lab::up(
+                &name,
+                &Options {
+                    nodes,
+                    bare,
+                    ..Options::default()
+                },
+            )?;
             say(&lab.status())?;
-            say(&format!("\nLab {name} is up ({:.1} s).\n", start.elapsed().as_secs_f64()))?;
+            say(&format!(
+                "\nLab {name} is up ({:.1} s).\n",
+                start.elapsed().as_secs_f64()
+            ))?;
         }
         Command::Down => Lab::down(&name)?,
         Command::Status => say(&lab()?.status())?,
         Command::Residue => {
             let folder = Folder::of(&name)?;
             let slot = folder.record().and_then(|record| record.slot);
-            say(&residue(&folder, slot).iter().map(|line| format!("{line}\n")).collect::<String>())?;
+            for line in residue(&folder, slot) {
+                say(&format!(
+                    "{line}
+"
+                ))?;
+            }
         }
         Command::Kubeconfig => say(&format!("{}\n", lab()?.folder().kubeconfig().display()))?,
-        Command::Kubectl { args } => return code(lab()?.kubectl_tool(&args)?.pass_through()?),
-        Command::Exec { host, command } => return code(lab()?.tool(&host, &command)?.pass_through()?),
+        Command::Kubectl { args } => return Ok(code(lab()?.kubectl_tool(&args)?.pass_through()?)),
+        Command::Exec { host, command } => return Ok(code(lab()?.tool(&host, &command)?.pass_through()?)),
         Command::Agent { verb, node } => {
             let lab = lab()?;
-            let all = || Host::nodes(lab.nodes()).iter().map(|node| node.name().to_owned()).collect();
+            let all = || {
+                Host::nodes(lab.nodes())
+                    .iter()
+                    .map(|node| node.name().to_owned())
+                    .collect()
+            };
             for node in node.map_or_else(all, |node| vec![node]) {
                 lab.agent(verb.into(), &node)?;
             }
@@ -165,17 +189,44 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
                 lab()?.operator(verb.into(), replica)?;
             }
         }
-        Command::Node { verb: NodeVerb::Crash, node } => lab()?.crash(&node)?,
-        Command::Node { verb: NodeVerb::Revive, node } => lab()?.revive(&node)?,
-        Command::Link { verb, node, interface } => lab()?.link(&node, &interface, verb == LinkVerb::Up)?,
-        Command::Api { verb: ApiVerb::Freeze } => lab()?.api(Action::Freeze)?,
+        Command::Node {
+            verb: NodeVerb::Crash,
+            node,
+        } => lab()?.crash(&node)?,
+        Command::Node {
+            verb: NodeVerb::Revive,
+            node,
+        } => lab()?.revive(&node)?,
+        Command::Link {
+            verb,
+            node,
+            interface,
+        } => lab()?.link(&node, &interface, verb == LinkVerb::Up)?,
+        Command::Api {
+            verb: ApiVerb::Freeze,
+        } => lab()?.api(Action::Freeze)?,
         Command::Api { verb: ApiVerb::Thaw } => lab()?.api(Action::Thaw)?,
         Command::Logs { what } => say(&lab()?.logs(&what)?)?,
-        Command::Backend { verb: BackendVerb::Start, node, service, ports } => {
+        Command::Backend {
+            verb: BackendVerb::Start,
+            node,
+            service,
+            ports,
+        } => {
             lab()?.start_backend(&node, &service, &ports)?;
         }
-        Command::Backend { verb: BackendVerb::Stop, node, service, .. } => lab()?.stop_backend(&node, &service)?,
-        Command::Backend { verb: BackendVerb::Serve, node, service, ports } => {
+        Command::Backend {
+            verb: BackendVerb::Stop,
+            node,
+            service,
+            ..
+        } => lab()?.stop_backend(&node, &service)?,
+        Command::Backend {
+            verb: BackendVerb::Serve,
+            node,
+            service,
+            ports,
+        } => {
             backend::serve(&service, &node, &ports)?;
         }
         Command::Demo { keep } => demo::run(&name, keep)?,
@@ -183,11 +234,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
     Ok(0)
 }
 
-fn say(text: &str) -> Result<()> {
-    stdout().write_all(text.as_bytes()).context("failed to write to standard output")
+pub(crate) fn say(text: &str) -> Result<()> {
+    stdout()
+        .write_all(text.as_bytes())
+        .context("failed to write to standard output")
 }
 
-fn code(code: i32) -> Result<u8> {
+fn code(code: i32) -> u8 {
     // A command ended by a signal has no code that fits.
-    Ok(u8::try_from(code).unwrap_or(1))
+    u8::try_from(code).unwrap_or(1)
 }

@@ -1,1 +1,7 @@
-//! Journeys.
+//! Journeys: what users do, step by step. Scenario tests walk them in silence, the demo aloud.
+
+pub mod failover;
+pub mod j0;
+pub mod walk;
+
+pub use walk::Walk;

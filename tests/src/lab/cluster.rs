@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Lab, credentials, host::{CONTROL_PLANE, Host}};
+use super::{
+    Lab, credentials,
+    host::{CONTROL_PLANE, Host},
+};
 use crate::{
     binaries,
     command::{Outcome, Tool},
@@ -16,7 +19,11 @@ impl Lab {
     pub fn kubectl_tool<S: AsRef<str>>(&self, args: &[S]) -> Result<Tool> {
         let program = binaries::control_plane("kubectl")?.to_string_lossy().into_owned();
         let kubeconfig = format!("--kubeconfig={}", self.folder.kubeconfig().display());
-        Ok(Tool::new([program, kubeconfig].into_iter().chain(args.iter().map(|arg| arg.as_ref().to_owned()))))
+        Ok(Tool::new(
+            [program, kubeconfig]
+                .into_iter()
+                .chain(args.iter().map(|arg| arg.as_ref().to_owned())),
+        ))
     }
 
     /// Runs kubectl, which must succeed.
@@ -31,14 +38,18 @@ impl Lab {
 
     /// One object, or a list of them, as JSON.
     pub fn get<S: AsRef<str>>(&self, what: &[S]) -> Result<Value> {
-        let args: Vec<&str> =
-            ["get", "-o", "json"].into_iter().chain(what.iter().map(AsRef::as_ref)).collect();
+        let args: Vec<&str> = ["get", "-o", "json"]
+            .into_iter()
+            .chain(what.iter().map(AsRef::as_ref))
+            .collect();
         serde_json::from_str(&self.kubectl(&args)?).context("failed to understand kubectl's JSON")
     }
 
     /// Applies manifests written in the test; an unknown field is refused.
     pub fn apply(&self, manifests: &str) -> Result<String> {
-        self.kubectl_tool(&["apply", "--validate=strict", "-f", "-"])?.input(manifests).run()
+        self.kubectl_tool(&["apply", "--validate=strict", "-f", "-"])?
+            .input(manifests)
+            .run()
     }
 
     /// Applies a file or folder of `manifests/`, strictly.
@@ -47,29 +58,46 @@ impl Lab {
         self.kubectl(&["apply", "--validate=strict", "-f", &path.to_string_lossy()])
     }
 
-    /// Installs Lightship as its users do. The Deployment and the DaemonSet stay plans, for there is no kubelet: the lab
+    /// Installs Lightship as its users do. The Deployment and the `DaemonSet` stay plans, for there is no kubelet: the lab
     /// starts their processes itself.
-    pub(super) fn install_manifests(&self) -> Result<bool> {
+    pub fn install_manifests(&self) -> Result<()> {
         let folder = binaries::source().join("manifests");
-        if !folder.join("kustomization.yaml").exists() {
-            return Ok(false);
-        }
         self.kubectl(&["apply", "--validate=strict", "-k", &folder.to_string_lossy()])?;
-        self.kubectl(&["wait", "--for=condition=established", "crd", "--all", "--timeout=30s"])?;
-        Ok(true)
+        self.kubectl(&[
+            "wait",
+            "--for=condition=established",
+            "crd",
+            "--all",
+            "--timeout=30s",
+        ])
+        .map(drop)
     }
 
     /// Registers the nodes as kubelets would, labelled as kubeadm does it.
     pub(super) fn register_nodes(&self) -> Result<()> {
         let items: Vec<Value> = Host::nodes(self.nodes).iter().map(node_object).collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-        self.kubectl_tool(&["create", "-f", "-"])?.input(list.to_string()).run().map(drop)
+        self.kubectl_tool(&["create", "-f", "-"])?
+            .input(list.to_string())
+            .run()
+            .map(drop)
     }
 
     /// A kubeconfig for `component` with a token of the shipped service account, bound to a node if one is given:
     /// this is what the kubelet would mount into the pod.
-    pub(super) fn service_account(&self, component: &str, account: &str, node: Option<&Host>) -> Result<String> {
-        let mut args = vec!["create", "token", account, "--namespace=kube-system", "--duration=720h"];
+    pub(super) fn service_account(
+        &self,
+        component: &str,
+        account: &str,
+        node: Option<&Host>,
+    ) -> Result<String> {
+        let mut args = vec![
+            "create",
+            "token",
+            account,
+            "--namespace=kube-system",
+            "--duration=720h",
+        ];
         let bound = node.map(|node| format!("--bound-object-name={}", node.name()));
         if let Some(bound) = &bound {
             args.extend(["--bound-object-kind=Node", bound]);
@@ -109,4 +137,3 @@ fn node_object(node: &Host) -> Value {
 pub(super) fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
-

@@ -8,7 +8,7 @@ use super::{
     host::Host,
     unit::{Action, Unit},
 };
-use crate::{binaries, command::Tool};
+use crate::binaries;
 
 /// The operator's replicas share the fabric, so each has an admin port of its own.
 const OPERATOR_PORTS: [u16; 2] = [9963, 9965];
@@ -19,15 +19,22 @@ pub const OPERATORS: u32 = 2;
 impl Lab {
     /// Starts kube-proxy on a node. The zeros leave sysctls alone that are read-only in a namespace.
     pub(super) fn start_kube_proxy(&self, node: &Host) -> Result<()> {
-        Unit::new(&format!("kube-proxy-{}", node.name()), node, [
-            path_text(&binaries::control_plane("kube-proxy")?),
-            "--proxy-mode=nftables".into(),
-            format!("--hostname-override={}", node.name()),
-            format!("--kubeconfig={}", self.folder.component_kubeconfig("kube-proxy").display()),
-            "--conntrack-max-per-core=0".into(),
-            "--conntrack-tcp-timeout-established=0".into(),
-            "--conntrack-tcp-timeout-close-wait=0".into(),
-        ])
+        Unit::new(
+            &format!("kube-proxy-{}", node.name()),
+            node,
+            [
+                path_text(&binaries::control_plane("kube-proxy")?),
+                "--proxy-mode=nftables".into(),
+                format!("--hostname-override={}", node.name()),
+                format!(
+                    "--kubeconfig={}",
+                    self.folder.component_kubeconfig("kube-proxy").display()
+                ),
+                "--conntrack-max-per-core=0".into(),
+                "--conntrack-tcp-timeout-established=0".into(),
+                "--conntrack-tcp-timeout-close-wait=0".into(),
+            ],
+        )
         .act(&self.folder, Action::Start)
     }
 
@@ -76,7 +83,11 @@ impl Lab {
     /// Starts, stops, kills, freezes or thaws the agent of one node.
     pub fn agent(&self, action: Action, node: &str) -> Result<()> {
         let node = self.host(node)?;
-        ensure!(node.is_node(), "failed to find an agent on {}; agents run on nodes", node.name());
+        ensure!(
+            node.is_node(),
+            "failed to find an agent on {}; agents run on nodes",
+            node.name()
+        );
         let name = format!("agent-{}", node.name());
         let mut unit = match Unit::find(&self.folder, &name) {
             Ok(known) => known,
@@ -84,7 +95,12 @@ impl Lab {
             Err(_) => {
                 let kubeconfig = self.service_account(&name, "lightship-agent", Some(&node))?;
                 let mut argv = vec![path_text(&binaries::lightship()?), "agent".into()];
-                argv.extend(["--kubeconfig".into(), kubeconfig, "--node-name".into(), node.name().into()]);
+                argv.extend([
+                    "--kubeconfig".into(),
+                    kubeconfig,
+                    "--node-name".into(),
+                    node.name().into(),
+                ]);
                 argv.extend(["--admin-address".into(), format!("127.0.0.1:{AGENT_PORT}")]);
                 argv.extend(self.record()?.agent_flags);
                 Unit::new(&name, &node, argv)
@@ -100,16 +116,5 @@ impl Lab {
             self.agent(Action::Start, node.name())?;
         }
         Ok(())
-    }
-
-    /// Whether the program at hand has an operator and an agent yet.
-    #[must_use]
-    pub fn lightship_available() -> bool {
-        binaries::lightship().is_ok_and(|program| {
-            ["operator", "agent"].iter().all(|part| {
-                let asked = Tool::new([program.to_string_lossy().as_ref(), part, "--help"]).attempt();
-                asked.is_ok_and(|outcome| outcome.succeeded())
-            })
-        })
     }
 }

@@ -17,15 +17,16 @@ impl Lab {
     /// Nothing happens when it is off already.
     pub fn crash(&self, node: &str) -> Result<()> {
         let node = self.node(node)?;
-        let Some(holder) = node.holder(&self.folder) else { return Ok(()) };
+        let Some(holder) = node.holder(&self.folder) else {
+            return Ok(());
+        };
         let network = holder.network().unwrap_or_default();
         // The plugs first: a machine without power answers nothing, not even from its kernel. Its processes have been frozen
         // before, so that none sees its link go.
-        let members: Vec<_> =
-            process::members(self.folder.path(), std::slice::from_ref(&network))
-                .into_iter()
-                .filter(|process| process.network().as_ref() == Some(&network))
-                .collect();
+        let members: Vec<_> = process::members(self.folder.path(), std::slice::from_ref(&network))
+            .into_iter()
+            .filter(|process| process.network().as_ref() == Some(&network))
+            .collect();
         for process in &members {
             process.signal("STOP")?;
         }
@@ -55,7 +56,10 @@ impl Lab {
     /// Cuts or mends the cable of a node's interface.
     pub fn link(&self, host: &str, interface: &str, up: bool) -> Result<()> {
         let host = self.host(host)?;
-        ensure!(host != self.fabric, "failed to cut a cable of the fabric; name a node or the jumpbox");
+        ensure!(
+            host != self.fabric,
+            "failed to cut a cable of the fabric; name a node or the jumpbox"
+        );
         network::set_carrier(&self.folder, &self.fabric, &host, interface, up)
     }
 
@@ -67,7 +71,10 @@ impl Lab {
 
     fn node(&self, name: &str) -> Result<Host> {
         let host = self.host(name)?;
-        ensure!(host.is_node(), "failed to pull the power of {name}; only nodes can crash");
+        ensure!(
+            host.is_node(),
+            "failed to pull the power of {name}; only nodes can crash"
+        );
         Ok(host)
     }
 }

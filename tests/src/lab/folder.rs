@@ -37,7 +37,9 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// The folder of the lab of this name, which need not exist.
     pub fn of(lab: &str) -> Result<Self> {
-        let plain = lab.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let plain = lab
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         ensure!(
             plain && !lab.is_empty() && !lab.starts_with('.'),
             "failed to use {lab:?} as a lab's name; use letters, digits, '-', '_' and '.'"

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 
-use super::folder::{self, Folder};
+use super::{
+    folder::{self, Folder},
+    network::{self, LAN_SEGMENT},
+};
 use crate::{
     command::Tool,
     eventually,
@@ -47,15 +50,23 @@ impl Host {
     /// The host of this name; it need not run.
     pub fn named(name: &str, nodes: u32) -> Result<Self> {
         let known = matches!(name, FABRIC | CONTROL_PLANE | JUMPBOX)
-            || name.strip_prefix("node-").and_then(|n| n.parse().ok()).is_some_and(|n| (1..=nodes).contains(&n));
-        ensure!(known, "failed to find host {name}; there are node-1 to node-{nodes}, control-plane, jumpbox and fabric");
+            || name
+                .strip_prefix("node-")
+                .and_then(|n| n.parse().ok())
+                .is_some_and(|n| (1..=nodes).contains(&n));
+        ensure!(
+            known,
+            "failed to find host {name}; there are node-1 to node-{nodes}, control-plane, jumpbox and fabric"
+        );
         Ok(Self(name.to_owned()))
     }
 
     /// Every node of the cluster, workers first.
     #[must_use]
     pub fn nodes(workers: u32) -> Vec<Self> {
-        let mut nodes: Vec<Self> = (1..=workers).map(|number| Self(format!("node-{number}"))).collect();
+        let mut nodes: Vec<Self> = (1..=workers)
+            .map(|number| Self(format!("node-{number}")))
+            .collect();
         nodes.push(Self(CONTROL_PLANE.to_owned()));
         nodes
     }
@@ -101,37 +112,63 @@ impl Host {
         format!("10.0.1.{}", self.number())
     }
 
+    /// The MAC address of its interface on the LAN.
+    #[must_use]
+    pub fn lan_mac(&self) -> String {
+        network::mac(LAN_SEGMENT, self.number())
+    }
+
     /// The process that holds its namespaces, if it is up.
     #[must_use]
     pub fn holder(&self, folder: &Folder) -> Option<Process> {
-        folder::read::<Process>(&folder.entry("hosts", &self.0)).ok().filter(Process::alive)
+        folder::read::<Process>(&folder.entry("hosts", &self.0))
+            .ok()
+            .filter(Process::alive)
     }
 
     /// Makes its namespaces, without any link.
     pub(super) fn power_on(&self, folder: &Folder) -> Result<Process> {
-        let settings = if self.is_node() { format!("{QUIET} {ROUTER}") } else { QUIET.to_owned() };
-        let argv: Vec<String> =
-            ["unshare", "--net", "--mount", "--uts", "--", "sh", "-euc", PREPARE, &self.0, &settings]
-                .map(str::to_owned)
-                .into();
+        let settings = if self.is_node() {
+            format!("{QUIET} {ROUTER}")
+        } else {
+            QUIET.to_owned()
+        };
+        let argv: Vec<String> = [
+            "unshare", "--net", "--mount", "--uts", "--", "sh", "-euc", PREPARE, &self.0, &settings,
+        ]
+        .map(str::to_owned)
+        .into();
         let log = folder.log(&format!("holder-{}", self.0));
         let holder = process::spawn(&argv, &BTreeMap::new(), &log, folder.path())?;
         folder::write(&folder.entry("hosts", &self.0), &holder)?;
-        eventually(&format!("the namespaces of {}", self.0), Duration::from_secs(10), || {
-            ensure!(holder.name() == "sleep", "its holder is not ready: {}", process::tail(&log, 5));
-            Ok(())
-        })?;
+        eventually(
+            &format!("the namespaces of {}", self.0),
+            Duration::from_secs(10),
+            || {
+                ensure!(
+                    holder.name() == "sleep",
+                    "its holder is not ready: {}",
+                    process::tail(&log, 5)
+                );
+                Ok(())
+            },
+        )?;
         Ok(holder)
     }
 
     /// The command line that runs `argv` on this host.
     pub fn enter<S: AsRef<str>>(&self, folder: &Folder, argv: &[S]) -> Result<Vec<String>> {
         let Some(holder) = self.holder(folder) else {
-            bail!("failed to enter {}: it is down; `hack/lab node revive {}` brings a node back", self.0, self.0);
+            bail!(
+                "failed to enter {}: it is down; `hack/lab node revive {}` brings a node back",
+                self.0,
+                self.0
+            );
         };
         let pid = holder.pid.to_string();
-        let mut entered: Vec<String> =
-            ["nsenter", "--target", &pid, "--net", "--mount", "--uts", "--"].map(str::to_owned).into();
+        let mut entered: Vec<String> = ["nsenter", "--target", &pid, "--net", "--mount", "--uts", "--"]
+            .map(str::to_owned)
+            .into();
         entered.extend(argv.iter().map(|item| item.as_ref().to_owned()));
         Ok(entered)
     }

@@ -22,6 +22,7 @@ use self::{
     host::{Host, MOST_NODES},
 };
 use crate::{
+    binaries,
     command::{Outcome, Tool},
     process::Process,
 };
@@ -46,7 +47,11 @@ impl Default for Options {
     /// Three workers; flags from `LAB_AGENT_FLAGS` and `LAB_OPERATOR_FLAGS`, separated by spaces.
     fn default() -> Self {
         let flags = |name: &str| {
-            std::env::var(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+            std::env::var(name)
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         Self {
             nodes: 3,
@@ -96,6 +101,10 @@ impl Lab {
     }
 
     fn build(folder: &Folder, options: &Options) -> Result<Self> {
+        if !options.bare {
+            // Found out now rather than after the cluster is there.
+            binaries::lightship()?;
+        }
         folder.create()?;
         let mut record = Record {
             nodes: options.nodes,
@@ -111,13 +120,20 @@ impl Lab {
         let slot = network::build_fabric(folder, &fabric)?;
         record.slot = Some(slot);
         folder.write_record(&record)?;
-        let lab = Self { folder: folder.clone(), fabric, nodes: options.nodes, slot };
+        let lab = Self {
+            folder: folder.clone(),
+            fabric,
+            nodes: options.nodes,
+            slot,
+        };
         credentials::issue(folder, slot)?;
         let control_plane = std::thread::scope(|scope| {
             // The API server takes its time to start; the hosts are made meanwhile.
             let control_plane = scope.spawn(|| lab.start_control_plane());
             let hosts = lab.start_hosts();
-            let started = control_plane.join().unwrap_or_else(|_| bail!("failed to start the control plane"));
+            let started = control_plane
+                .join()
+                .unwrap_or_else(|_| bail!("failed to start the control plane"));
             hosts.and(started)
         });
         control_plane?;
@@ -126,12 +142,7 @@ impl Lab {
             lab.start_kube_proxy(&node)?;
         }
         if !options.bare {
-            let installed = lab.install_manifests()?;
-            ensure!(installed, "failed to install Lightship: no manifests/kustomization.yaml; use --bare without it");
-            ensure!(
-                Self::lightship_available(),
-                "failed to start Lightship: the lightship program has no operator or agent; use --bare without them"
-            );
+            lab.install_manifests()?;
             lab.start_lightship()?;
         }
         record.complete = true;
@@ -154,10 +165,15 @@ impl Lab {
         };
         let fabric = Host::fabric();
         match record.slot {
-            Some(slot) if record.complete && fabric.holder(&folder).is_some() => {
-                Ok(Self { folder, fabric, nodes: record.nodes, slot })
-            }
-            _ => bail!("failed to use lab {name}: it is half-built; `hack/lab up` makes it anew, `down` removes it"),
+            Some(slot) if record.complete && fabric.holder(&folder).is_some() => Ok(Self {
+                folder,
+                fabric,
+                nodes: record.nodes,
+                slot,
+            }),
+            _ => bail!(
+                "failed to use lab {name}: it is half-built; `hack/lab up` makes it anew, `down` removes it"
+            ),
         }
     }
 
@@ -209,12 +225,17 @@ impl Lab {
     }
 
     fn record(&self) -> Result<Record> {
-        self.folder.record().context("failed to read the lab's record; it was taken down meanwhile")
+        self.folder
+            .record()
+            .context("failed to read the lab's record; it was taken down meanwhile")
     }
 }
 
 fn require_root() -> Result<()> {
     let root = Tool::new(["id", "-u"]).run()?.trim() == "0";
-    ensure!(root, "failed to use namespaces, bridges and bpffs without root; run this as root");
+    ensure!(
+        root,
+        "failed to use namespaces, bridges and bpffs without root; run this as root"
+    );
     Ok(())
 }

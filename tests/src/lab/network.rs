@@ -1,7 +1,7 @@
 //! Bridges, links and addresses.
 //!
 //! Both bridges are in the fabric, a namespace of the lab's own: `lan`, the segment that nodes and client share
-//! (10.0.0.0/16 and 2004::/64), and `mgmt`, over which nodes reach the API server. The only thing in the machine's own namespace is
+//! (10.0.0.0/16 and `2004::/64`), and `mgmt`, over which nodes reach the API server. The only thing in the machine's own namespace is
 //! one end of a link to `mgmt`, so that kubectl works from there. Labs that run side by side differ in this
 //! link's name and in the management network: lab number S has link `lightshipS` and 172.31.(255-S).0/24.
 
@@ -17,6 +17,16 @@ const SLOTS: u8 = 64;
 pub const LAN: &str = "eth0";
 /// The interface on the management bridge.
 pub const MANAGEMENT: &str = "eth1";
+
+/// The part of a MAC address that tells the networks apart.
+pub(super) const LAN_SEGMENT: u32 = 1;
+const MANAGEMENT_SEGMENT: u32 = 2;
+
+/// MAC addresses follow from the host's number: a node that was crashed and revived is the same machine, and traces
+/// are easy to read.
+pub(super) fn mac(segment: u32, number: u32) -> String {
+    format!("02:00:00:00:{segment:02x}:{number:02x}")
+}
 
 /// The link to the machine's own namespace.
 #[must_use]
@@ -45,45 +55,52 @@ pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
             continue;
         }
         let address = management_address(slot, 253);
-        batch(None, &format!("addr add {address}/24 dev {link}\nlink set {link} up\n"))?;
+        batch(
+            None,
+            &format!("addr add {address}/24 dev {link}\nlink set {link} up\n"),
+        )?;
         let api = management_address(slot, fabric.number());
         // The bridge's own address is fixed: left alone it would follow its ports', under the eyes of its neighbours.
+        let own = mac(MANAGEMENT_SEGMENT, fabric.number());
         let bridges = format!(
             "link add lan type bridge\nlink set lan up\n\
-             link add mgmt address 02:00:00:00:02:fe type bridge\naddr add {api}/24 dev mgmt\nlink set mgmt up\n\
+             link add mgmt address {own} type bridge\naddr add {api}/24 dev mgmt\nlink set mgmt up\n\
              link set host master mgmt up\n"
         );
         batch(Some((folder, fabric)), &bridges)?;
         return Ok(slot);
     }
-    bail!("failed to find a free link name for the lab, lightship0 to lightship{}: {refused}", SLOTS - 1)
+    bail!(
+        "failed to find a free link name for the lab, lightship0 to lightship{}: {refused}",
+        SLOTS - 1
+    )
 }
 
-/// Plugs a host into the LAN and, if it is a node, into the management network. MAC addresses follow from the
-/// host's number: a node that was crashed and revived is the same machine, and traces are easy to read.
+/// Plugs a host into the LAN and, if it is a node, into the management network.
 pub(super) fn plug_in(folder: &Folder, fabric: &Host, host: &Host, slot: u8) -> Result<()> {
     let number = host.number();
     let pid = host.holder(folder).map_or(0, |holder| holder.pid);
-    let mut ports = String::new();
-    let mut inside = format!(
+    let wire = |interface: &str, bridge: &str, segment: u32| {
+        let (port, mac) = (port(host, interface), mac(segment, number));
+        format!(
+            "link add {port} type veth peer name {interface} address {mac} netns {pid}\n\
+             link set {port} master {bridge} up\n"
+        )
+    };
+    let mut ports = vec![wire(LAN, "lan", LAN_SEGMENT)];
+    let mut inside = vec![format!(
         "addr add {}/16 dev {LAN}\naddr add 2004::1:{number}/64 dev {LAN} nodad\nlink set {LAN} up\n",
         host.lan_address()
-    );
-    let mut wire = |interface: &str, bridge: &str, network: u32| {
-        let port = port(host, interface);
-        ports += &format!(
-            "link add {port} type veth peer name {interface} address 02:00:00:00:{network:02x}:{number:02x} netns {pid}\n\
-             link set {port} master {bridge} up\n"
-        );
-    };
-    wire(LAN, "lan", 1);
+    )];
     if host.is_node() {
-        wire(MANAGEMENT, "mgmt", 2);
+        ports.push(wire(MANAGEMENT, "mgmt", MANAGEMENT_SEGMENT));
         let address = management_address(slot, number);
-        inside += &format!("addr add {address}/24 dev {MANAGEMENT}\nlink set {MANAGEMENT} up\n");
+        inside.push(format!(
+            "addr add {address}/24 dev {MANAGEMENT}\nlink set {MANAGEMENT} up\n"
+        ));
     }
-    batch(Some((folder, fabric)), &ports)?;
-    batch(Some((folder, host)), &inside)
+    batch(Some((folder, fabric)), &ports.concat())?;
+    batch(Some((folder, host)), &inside.concat())
 }
 
 /// Pulls both plugs of a host at once.
@@ -97,12 +114,23 @@ pub(super) fn unplug(folder: &Folder, fabric: &Host, host: &Host) -> Result<()> 
 }
 
 /// Cuts or mends the cable of one interface: the far end goes down or up, so the near end sees its carrier go and come.
-pub(super) fn set_carrier(folder: &Folder, fabric: &Host, host: &Host, interface: &str, up: bool) -> Result<()> {
+pub(super) fn set_carrier(
+    folder: &Folder,
+    fabric: &Host,
+    host: &Host,
+    interface: &str,
+    up: bool,
+) -> Result<()> {
     if !matches!(interface, LAN | MANAGEMENT) {
-        bail!("failed to find the cable of {interface}; nodes have {LAN} (the LAN) and {MANAGEMENT} (management)");
+        bail!(
+            "failed to find the cable of {interface}; nodes have {LAN} (the LAN) and {MANAGEMENT} (management)"
+        );
     }
     let state = if up { "up" } else { "down" };
-    batch(Some((folder, fabric)), &format!("link set {} {state}\n", port(host, interface)))
+    batch(
+        Some((folder, fabric)),
+        &format!("link set {} {state}\n", port(host, interface)),
+    )
 }
 
 /// The bridge port at the far end of an interface; names of interfaces have at most 15 characters.

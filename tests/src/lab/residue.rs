@@ -3,11 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{faults::VANISH, folder::Folder, host::Host, network};
-use crate::{
-    command::Tool,
-    eventually,
-    process,
-};
+use crate::{command::Tool, eventually, process};
 
 /// Everything found of a lab, one line each; empty when it has left nothing.
 pub fn residue(folder: &Folder, slot: Option<u8>) -> Vec<String> {
@@ -16,7 +12,9 @@ pub fn residue(folder: &Folder, slot: Option<u8>) -> Vec<String> {
         .map(|process| format!("process {} ({}) with its namespaces", process.pid, process.name()))
         .collect();
     if let Some(link) = slot.map(network::uplink)
-        && Tool::new(["ip", "link", "show", "dev", &link]).attempt().is_ok_and(|shown| shown.succeeded())
+        && Tool::new(["ip", "link", "show", "dev", &link])
+            .attempt()
+            .is_ok_and(|shown| shown.succeeded())
     {
         found.push(format!("link {link}"));
     }
@@ -55,7 +53,11 @@ fn networks(folder: &Folder) -> Vec<String> {
     folder
         .entries("hosts")
         .iter()
-        .filter_map(|name| Host::named(name, super::host::MOST_NODES).ok()?.holder(folder)?.network())
+        .filter_map(|name| {
+            Host::named(name, super::host::MOST_NODES)
+                .ok()?
+                .holder(folder)?
+                .network()
+        })
         .collect()
 }
-

@@ -19,7 +19,10 @@ impl TestLab {
     /// Makes a lab for the test called `test`.
     pub fn up(test: &str, options: &Options) -> Result<Self> {
         let name = format!("test-{test}-{}", std::process::id());
-        Ok(Self { lab: Lab::up(&name, options)?, name })
+        Ok(Self {
+            lab: Lab::up(&name, options)?,
+            name,
+        })
     }
 
     /// Takes it down and fails if anything of it is left; dropping it could only print that.
@@ -36,16 +39,26 @@ impl Deref for TestLab {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test that fails shows why on its standard error")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that fails shows why on its standard error"
+)]
 impl Drop for TestLab {
     fn drop(&mut self) {
         if thread::panicking() {
             for unit in Unit::all(self.lab.folder()) {
-                eprintln!("==> {}\n{}", unit.name, process::tail(&self.lab.folder().log(&unit.name), 25));
+                eprintln!(
+                    "==> {}\n{}",
+                    unit.name,
+                    process::tail(&self.lab.folder().log(&unit.name), 25)
+                );
             }
         }
         if std::env::var_os("LIGHTSHIP_KEEP").is_some() {
-            eprintln!("LIGHTSHIP_KEEP is set: look around with LIGHTSHIP_LAB={} hack/lab", self.name);
+            eprintln!(
+                "LIGHTSHIP_KEEP is set: look around with LIGHTSHIP_LAB={} hack/lab",
+                self.name
+            );
         } else if let Err(error) = Lab::down(&self.name) {
             eprintln!("{error:#}");
         }

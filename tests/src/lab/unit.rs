@@ -59,7 +59,10 @@ impl Unit {
     pub fn find(folder: &Folder, name: &str) -> Result<Self> {
         let path = folder.entry("units", name);
         if !path.exists() {
-            bail!("failed to find {name}; the lab has {}", folder.entries("units").join(", "));
+            bail!(
+                "failed to find {name}; the lab has {}",
+                folder.entries("units").join(", ")
+            );
         }
         folder::read(&path)
     }
@@ -67,7 +70,11 @@ impl Unit {
     /// Every unit of the lab, by name.
     #[must_use]
     pub fn all(folder: &Folder) -> Vec<Self> {
-        folder.entries("units").iter().filter_map(|name| Self::find(folder, name).ok()).collect()
+        folder
+            .entries("units")
+            .iter()
+            .filter_map(|name| Self::find(folder, name).ok())
+            .collect()
     }
 
     /// Its process, if it runs.
@@ -79,7 +86,9 @@ impl Unit {
     /// Whether its process runs but is frozen.
     #[must_use]
     pub fn frozen(&self) -> bool {
-        let stat = self.process().and_then(|process| fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok());
+        let stat = self
+            .process()
+            .and_then(|process| fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok());
         stat.is_some_and(|stat| stat.contains(") T "))
     }
 
@@ -87,11 +96,16 @@ impl Unit {
     pub fn act(&mut self, folder: &Folder, action: Action) -> Result<()> {
         let running = self.process();
         match (action, running) {
-            (Action::Start, Some(process)) => process.signal("CONT"),
+            (Action::Start | Action::Thaw, Some(process)) => process.signal("CONT"),
             (Action::Start, None) => {
                 let host = Host::named(&self.host, super::host::MOST_NODES)?;
                 let argv = host.enter(folder, &self.argv)?;
-                self.process = Some(process::spawn(&argv, &self.env, &folder.log(&self.name), folder.path())?);
+                self.process = Some(process::spawn(
+                    &argv,
+                    &self.env,
+                    &folder.log(&self.name),
+                    folder.path(),
+                )?);
                 self.wanted = true;
                 self.save(folder)
             }
@@ -105,9 +119,12 @@ impl Unit {
                 }
             }
             (Action::Freeze, Some(process)) => process.signal("STOP"),
-            (Action::Thaw, Some(process)) => process.signal("CONT"),
             (Action::Freeze | Action::Thaw, None) => {
-                bail!("failed to {action:?} {}: it does not run; see `hack/lab logs {}`", self.name, self.name)
+                bail!(
+                    "failed to {action:?} {}: it does not run; see `hack/lab logs {}`",
+                    self.name,
+                    self.name
+                )
             }
         }
     }
@@ -115,8 +132,16 @@ impl Unit {
     /// The end of its log, and whether it still runs: for errors of those who wait for it.
     #[must_use]
     pub fn last_words(&self, folder: &Folder) -> String {
-        let state = if self.process().is_some() { "runs" } else { "has ended" };
-        format!("{} {state}; its log ends with:\n{}", self.name, process::tail(&folder.log(&self.name), 8))
+        let state = if self.process().is_some() {
+            "runs"
+        } else {
+            "has ended"
+        };
+        format!(
+            "{} {state}; its log ends with:\n{}",
+            self.name,
+            process::tail(&folder.log(&self.name), 8)
+        )
     }
 
     fn save(&self, folder: &Folder) -> Result<()> {

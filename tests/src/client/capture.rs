@@ -1,0 +1,157 @@
+//! tcpdump on the jumpbox, from the moment it listens.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    eventually,
+    lab::{Lab, host::Host, network::LAN},
+    process::{self, Process},
+};
+
+/// Numbers the files of one process.
+static CAPTURES: AtomicU32 = AtomicU32::new(0);
+
+/// A capture that goes on until it is dropped.
+#[derive(Debug)]
+pub struct Capture {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Capture {
+    /// Starts capturing what matches `filter`; returns once tcpdump listens.
+    pub fn start(lab: &Lab, filter: &str) -> Result<Self> {
+        let argv = [
+            "tcpdump",
+            "-i",
+            LAN,
+            "-l",
+            "-n",
+            "-e",
+            "-tt",
+            "--immediate-mode",
+            filter,
+        ];
+        let argv = Host::jumpbox().enter(lab.folder(), &argv)?;
+        let number = CAPTURES.fetch_add(1, Ordering::Relaxed);
+        let log = lab
+            .folder()
+            .log(&format!("capture-{}-{number}", std::process::id()));
+        let process = process::spawn(&argv, &BTreeMap::new(), &log, lab.folder().path())?;
+        let capture = Self { process, log };
+        eventually("tcpdump listening", Duration::from_secs(10), || {
+            let text = capture.text();
+            ensure!(text.contains("listening on"), "it says {text:?}");
+            Ok(())
+        })?;
+        Ok(capture)
+    }
+
+    /// Everything printed so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The frames seen so far.
+    #[must_use]
+    pub fn frames(&self) -> Vec<Frame> {
+        self.text().lines().filter_map(Frame::parse).collect()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // When this fails the process goes with the lab.
+        let _ = self.process.kill();
+    }
+}
+
+/// One line of tcpdump.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Seconds since the epoch.
+    pub time: f64,
+    /// Sender's MAC address.
+    pub from: String,
+    /// Receiver's MAC address.
+    pub to: String,
+    /// The line as it was printed.
+    pub line: String,
+}
+
+impl Frame {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let time = words.next()?.parse().ok()?;
+        let from = words.next()?.to_owned();
+        let to = words.nth(1)?.trim_end_matches(',').to_owned();
+        Some(Self {
+            time,
+            from,
+            to,
+            line: line.to_owned(),
+        })
+    }
+
+    /// Whether it answers a request for `address`.
+    #[must_use]
+    pub fn answers(&self, address: &str) -> bool {
+        self.to != "ff:ff:ff:ff:ff:ff" && self.line.contains(&format!("Reply {address} is-at"))
+    }
+
+    /// Whether it tells everybody unasked who has `address`.
+    #[must_use]
+    pub fn announces(&self, address: &str) -> bool {
+        self.to == "ff:ff:ff:ff:ff:ff"
+            && (self.line.contains(&format!("Reply {address} is-at"))
+                || self.line.contains(&format!("who-has {address} "))
+                    && self.line.contains(&format!("tell {address},"))
+                || self.line.contains(&format!("Announcement {address}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "1795270000.5 02:00:00:00:01:02 > 02:00:00:00:01:c8, ethertype ARP (0x0806), length 42: \
+        Reply 10.0.10.0 is-at 02:00:00:00:01:02, length 28";
+    const GRATUITOUS: &str = "1795270000.5 02:00:00:00:01:02 > ff:ff:ff:ff:ff:ff, ethertype ARP (0x0806), length 42: \
+        Request who-has 10.0.10.0 (ff:ff:ff:ff:ff:ff) tell 10.0.10.0, length 28";
+    const REQUEST: &str = "1795270000.5 02:00:00:00:01:c8 > ff:ff:ff:ff:ff:ff, ethertype ARP (0x0806), length 42: \
+        Request who-has 10.0.10.0 tell 10.0.1.200, length 28";
+
+    #[test]
+    fn tells_answers_announcements_and_requests_apart() {
+        let seen = [ANSWER, GRATUITOUS, REQUEST].map(|line| Frame::parse(line).unwrap());
+        assert_eq!(
+            seen.each_ref().map(|frame| frame.answers("10.0.10.0")),
+            [true, false, false]
+        );
+        assert_eq!(
+            seen.each_ref().map(|frame| frame.announces("10.0.10.0")),
+            [false, true, false]
+        );
+        assert_eq!(
+            (seen[0].from.as_str(), seen[0].to.as_str()),
+            ("02:00:00:00:01:02", "02:00:00:00:01:c8")
+        );
+    }
+
+    #[test]
+    fn other_lines_are_no_frames() {
+        assert_eq!(
+            Frame::parse("listening on eth0, link-type EN10MB (Ethernet), snapshot length 262144 bytes"),
+            None
+        );
+    }
+}

@@ -1,0 +1,358 @@
+//! J0: an ingress address from nothing. One function for each step; each asserts what a person would look at.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::walk::Walk;
+use crate::{
+    client::{
+        self,
+        arping::{self, Answers, arping},
+        capture::Capture,
+    },
+    eventually,
+    lab::{
+        Lab,
+        host::{CONTROL_PLANE, Host, JUMPBOX},
+        network::LAN,
+    },
+};
+
+/// The service of this journey.
+pub const SERVICE: &str = "cilium-ingress-basic-ingress";
+/// The address it gets: the first of the pool.
+pub const ADDRESS: &str = "10.0.10.0";
+/// The lease that binds its address to a node.
+pub const LEASE: &str = "cilium-l2announce-default-cilium-ingress-basic-ingress";
+/// The responder's table, where guides for Cilium look for it.
+pub const MAP: &str = "/sys/fs/bpf/tc/globals/cilium_l2_responder_v4";
+
+/// Generous: the machines that run tests are shared. What is measured is measured elsewhere.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Steps 1 to 4: from nothing to a page fetched through the address.
+pub fn announce(walk: &Walk<'_>) -> Result<()> {
+    pending(walk)?;
+    addressed(walk)?;
+    not_announced(walk)?;
+    announced(walk)
+}
+
+/// Step 1: a service without an address.
+pub fn pending(walk: &Walk<'_>) -> Result<()> {
+    walk.say("A service of type LoadBalancer, and nobody who gives it an address.")?;
+    walk.lab.start_backend(CONTROL_PLANE, SERVICE, &[8080, 8443])?;
+    walk.apply("j0/service.yaml")?;
+    walk.apply("j0/endpoints.yaml")?;
+    let shown = walk.kubectl(&["get", "service", SERVICE])?;
+    ensure!(shown.contains("<pending>"), "the service is not pending: {shown}");
+    Ok(())
+}
+
+/// Step 2: a pool gives it one.
+pub fn addressed(walk: &Walk<'_>) -> Result<()> {
+    walk.say("A pool: the service gets its first address.")?;
+    walk.apply("j0/pool.yaml")?;
+    eventually("the address in the service's status", SOON, || {
+        let service = walk.lab.get(&["service", SERVICE])?;
+        let ingress = &service["status"]["loadBalancer"]["ingress"];
+        ensure!(ingress[0]["ip"] == ADDRESS, "the ingress is {ingress}");
+        Ok(())
+    })?;
+    let shown = walk.kubectl(&["get", "service", SERVICE])?;
+    let external_ip = shown
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().nth(3));
+    ensure!(
+        external_ip == Some(ADDRESS),
+        "EXTERNAL-IP is {external_ip:?}: {shown}"
+    );
+    eventually("the pool's counts", SOON, || {
+        pool_counts(&walk.lab.kubectl(&["get", "ippools"])?)
+    })?;
+    walk.kubectl(&["get", "ippools"])?;
+    let pool = walk.kubectl(&["describe", "ippools", "first-pool"])?;
+    ensure!(
+        pool.contains(SERVICE),
+        "the pool does not tell whom it gave an address: {pool}"
+    );
+    eventually("an event that tells about the address", SOON, || {
+        event(walk.lab, ADDRESS)
+    })?;
+    let service = walk.kubectl(&["describe", "service", SERVICE])?;
+    ensure!(
+        service.contains(ADDRESS),
+        "the service does not tell its address: {service}"
+    );
+    Ok(())
+}
+
+fn pool_counts(shown: &str) -> Result<()> {
+    let lines: Vec<&str> = shown.lines().collect();
+    let header = lines.first().context("nothing was printed")?;
+    for column in ["DISABLED", "CONFLICTING", "IPS AVAILABLE"] {
+        ensure!(header.contains(column), "no column {column}: {shown}");
+    }
+    let row: Vec<&str> = lines
+        .get(1)
+        .context("no pool was printed")?
+        .split_whitespace()
+        .collect();
+    ensure!(
+        row.iter().take(4).eq(&["first-pool", "false", "False", "255"]),
+        "the row is {row:?}"
+    );
+    Ok(())
+}
+
+/// Step 3: an address alone answers nobody, and the service says why.
+pub fn not_announced(walk: &Walk<'_>) -> Result<()> {
+    walk.say("Nothing announces the address yet: nobody answers for it.")?;
+    let fetched = walk.try_on(
+        JUMPBOX,
+        &[
+            "curl",
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "2",
+            "http://10.0.10.0/",
+        ],
+    )?;
+    ensure!(
+        !fetched.succeeded(),
+        "curl got a page before anything was announced: {}",
+        fetched.stdout
+    );
+    let asked = ask(walk, 3)?;
+    ensure!(
+        asked.sent == 3 && asked.received == 0,
+        "somebody answers already: {asked:?}"
+    );
+    eventually("an event that tells what is missing", SOON, || {
+        event(walk.lab, "olicy")
+    })?;
+    walk.kubectl(&["events", "--for", &format!("service/{SERVICE}")])?;
+    Ok(())
+}
+
+/// Step 4: a policy announces it.
+pub fn announced(walk: &Walk<'_>) -> Result<()> {
+    walk.say("A policy: a node is chosen, tells the segment, and answers.")?;
+    let capture = Capture::start(walk.lab, "arp")?;
+    walk.apply("j0/policy.yaml")?;
+    let first = eventually("a gratuitous ARP on the jumpbox", SOON, || {
+        let frames = capture.frames();
+        let found = frames.into_iter().find(|frame| frame.announces(ADDRESS));
+        found.with_context(|| format!("tcpdump printed {}", capture.text()))
+    })?;
+    walk.show(&format!(
+        "\njumpbox$ tcpdump -i {LAN} -n -e -tt arp\n{}\n",
+        first.line
+    ))?;
+    eventually("an answer", SOON, || {
+        let answers = arping(walk.lab, ADDRESS, 1)?;
+        ensure!(answers.received == 1, "arping counted {answers:?}");
+        Ok(())
+    })?;
+    let answers = ask(walk, 3)?;
+    ensure!(
+        answers.lost() == 0 && answers.macs == [first.from.clone()],
+        "arping counted {answers:?}"
+    );
+    eventually("a page", SOON, || page(walk.lab))?;
+    walk.on(
+        JUMPBOX,
+        &[
+            "curl",
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "2",
+            "http://10.0.10.0/",
+        ],
+    )?;
+    let neighbour = client::neighbour(walk.lab, ADDRESS)?;
+    walk.on(JUMPBOX, &["ip", "neigh", "show", ADDRESS])?;
+    ensure!(
+        neighbour.as_deref() == Some(first.from.as_str()),
+        "the jumpbox sends to {neighbour:?}"
+    );
+    Ok(())
+}
+
+/// Step 5: the lease names who.
+pub fn bound(walk: &Walk<'_>) -> Result<()> {
+    walk.say("The lease names the node; it is never the control-plane node.")?;
+    walk.kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
+    walk.kubectl(&["describe", "lease", "-n", "kube-system", LEASE])?;
+    let holder = holder(walk.lab)?;
+    ensure!(
+        holder != CONTROL_PLANE,
+        "the holder is the control-plane node, which the policy leaves out"
+    );
+    let answers = arping(walk.lab, ADDRESS, 1)?;
+    ensure!(
+        answers.macs == [walk.lab.host(&holder)?.lan_mac()],
+        "the lease names {holder}, but {answers:?} came back"
+    );
+    Ok(())
+}
+
+/// Step 6: the responder's table shows the entry on the holder, and counts.
+pub fn counted(walk: &Walk<'_>) -> Result<()> {
+    walk.say("The responder's table on the holder counts each answer; elsewhere it is empty.")?;
+    let holder = holder(walk.lab)?;
+    walk.on(&holder, &["bpftool", "map", "dump", "pinned", MAP])?;
+    let before = responses(walk.lab, &holder)?;
+    let answers = ask(walk, 5)?;
+    walk.on(&holder, &["bpftool", "map", "dump", "pinned", MAP])?;
+    let after = responses(walk.lab, &holder)?;
+    ensure!(answers.received == 5, "arping counted {answers:?}");
+    ensure!(
+        after == before + 5,
+        "responses_sent went from {before} to {after} by five answers"
+    );
+    for node in Host::nodes(walk.lab.nodes())
+        .iter()
+        .filter(|node| node.name() != holder)
+    {
+        let entries = map(walk.lab, node.name())?;
+        ensure!(
+            entries.as_array().is_some_and(Vec::is_empty),
+            "{} has entries: {entries}",
+            node.name()
+        );
+    }
+    let program = crate::binaries::lightship()?.to_string_lossy().into_owned();
+    let listed = walk.on(&holder, &[&program, "map", "list"])?;
+    ensure!(
+        listed.contains("cilium_l2_responder_v4"),
+        "the table is not listed: {listed}"
+    );
+    Ok(())
+}
+
+/// Step 7: without its agent the responder falls silent, and without its entry too.
+pub fn withdrawn(walk: &Walk<'_>) -> Result<()> {
+    use crate::lab::unit::Action;
+    walk.say("An agent that is gone for good takes its node's answers with it, after the lease duration.")?;
+    let holder = holder(walk.lab)?;
+    let mac = walk.lab.host(&holder)?.lan_mac();
+    walk.lab.agent(Action::Kill, &holder)?;
+    let patience = Duration::from_secs(lease_seconds(walk.lab)?) + SOON;
+    eventually("silence of the node without agent", patience, || {
+        let answers = arping(walk.lab, ADDRESS, 2)?;
+        ensure!(!answers.macs.contains(&mac), "{holder} still answers");
+        Ok(())
+    })?;
+    walk.lab.agent(Action::Start, &holder)?;
+    walk.say("Without the policy nobody answers, every table is empty, and the lease is gone.")?;
+    walk.kubectl(&["delete", "l2announcement", "default-l2-announcement-policy"])?;
+    eventually("silence on the segment", SOON, || {
+        let answers = arping(walk.lab, ADDRESS, 2)?;
+        ensure!(answers.received == 0, "arping counted {answers:?}");
+        Ok(())
+    })?;
+    for node in Host::nodes(walk.lab.nodes()) {
+        eventually(&format!("an empty table on {}", node.name()), SOON, || {
+            let entries = map(walk.lab, node.name())?;
+            ensure!(entries.as_array().is_some_and(Vec::is_empty), "it has {entries}");
+            Ok(())
+        })?;
+    }
+    eventually("the end of the lease", SOON, || {
+        let lease = walk
+            .lab
+            .try_kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
+        ensure!(
+            lease.stderr.contains("NotFound"),
+            "kubectl printed {}{}",
+            lease.stdout,
+            lease.stderr
+        );
+        Ok(())
+    })
+}
+
+/// The node that the lease names.
+pub fn holder(lab: &Lab) -> Result<String> {
+    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
+    let holder = lease["spec"]["holderIdentity"]
+        .as_str()
+        .context("the lease names no holder")?;
+    Ok(holder.to_owned())
+}
+
+/// Whether the jumpbox gets the page through the address.
+pub fn page(lab: &Lab) -> Result<()> {
+    let fetched = client::curl(lab, &format!("http://{ADDRESS}/"))?;
+    ensure!(
+        fetched.stdout.contains(SERVICE),
+        "curl printed {}{}",
+        fetched.stdout,
+        fetched.stderr
+    );
+    Ok(())
+}
+
+fn lease_seconds(lab: &Lab) -> Result<u64> {
+    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
+    lease["spec"]["leaseDurationSeconds"]
+        .as_u64()
+        .context("the lease has no duration")
+}
+
+/// Asks for the address with arping, to be seen by the audience.
+fn ask(walk: &Walk<'_>, count: u32) -> Result<Answers> {
+    let command = arping::command(ADDRESS, count, "0.1");
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    Answers::parse(&walk.try_on(JUMPBOX, &words)?.stdout)
+}
+
+/// An event on the service whose message contains `words`.
+fn event(lab: &Lab, words: &str) -> Result<()> {
+    let selector = format!("--field-selector=involvedObject.kind=Service,involvedObject.name={SERVICE}");
+    let events = lab.get(&["events", &selector])?;
+    let items = events["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let messages: Vec<&str> = items
+        .iter()
+        .filter_map(|event| event["message"].as_str())
+        .collect();
+    ensure!(
+        messages.iter().any(|message| message.contains(words)),
+        "the events say {messages:?}"
+    );
+    Ok(())
+}
+
+fn map(lab: &Lab, node: &str) -> Result<Value> {
+    let dumped = lab.exec(node, &["bpftool", "map", "dump", "pinned", MAP])?;
+    serde_json::from_str(&dumped).with_context(|| format!("failed to understand the dump {dumped}"))
+}
+
+/// The counter of the journey's entry, which must be the only one, with the interface the LAN is on.
+fn responses(lab: &Lab, node: &str) -> Result<u64> {
+    let entries = map(lab, node)?;
+    let index = lab.exec(node, &["cat", &format!("/sys/class/net/{LAN}/ifindex")])?;
+    let index: u64 = index
+        .trim()
+        .parse()
+        .context("failed to read the interface's index")?;
+    let key = &entries[0]["key"];
+    // The address as the kernel stores it, in the byte order of the wire.
+    ensure!(
+        key["ip4"] == u64::from(u32::from_le_bytes([10, 0, 10, 0])) && key["ifindex"] == index,
+        "the entries are {entries}; wanted {ADDRESS} on interface {index}"
+    );
+    ensure!(
+        entries.as_array().map(Vec::len) == Some(1),
+        "there are more entries: {entries}"
+    );
+    entries[0]["value"]["responses_sent"]
+        .as_u64()
+        .with_context(|| format!("no count in {entries}"))
+}
