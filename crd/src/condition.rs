@@ -44,6 +44,16 @@ pub mod service {
     pub const REASON_ALREADY_ALLOCATED_INCOMPATIBLE: &str = "already_allocated_incompatible_service";
     /// An item of the requested addresses is no address.
     pub const REASON_BAD_REQUEST: &str = "bad_request";
+
+    /// `False` while an address of the service is announced nowhere; the message says what is missing. Written only
+    /// once something was missing.
+    pub const ANNOUNCED: &str = "lightship.dev/Announced";
+    /// A node answers for the service's addresses.
+    pub const REASON_ANNOUNCED: &str = "announced";
+    /// No policy selects the service.
+    pub const REASON_NO_POLICY: &str = "no_policy";
+    /// Policies select the service, but no node can announce it.
+    pub const REASON_NO_NODE: &str = "no_node";
 }
 
 /// Conditions of a policy.

@@ -115,8 +115,9 @@ pub fn place(cluster: &Cluster, now: Instant) -> BTreeMap<ServiceId, Outcome> {
         }
     }
     for view in homeless {
-        if let Some(holder) = choose(view.primary(), &view.suitable, view.holder.as_ref(), &load).cloned() {
-            view.settle(&holder, &mut load, &mut outcomes)
+        let chosen = choose(view.primary(), &view.suitable, view.holder.as_ref(), &load).cloned();
+        if let Some(holder) = chosen {
+            view.settle(&holder, &mut load, &mut outcomes);
         } else {
             let outcome = Outcome::NoNode(view.refused.clone());
             outcomes.extend(view.group.iter().map(|id| (id.clone(), outcome.clone())));

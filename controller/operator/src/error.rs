@@ -1,0 +1,87 @@
+//! What can end the operator, or fail in it and be tried again.
+
+use thiserror::Error;
+
+/// A failed operation.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The definitions are not installed, or may not be read.
+    #[error(
+        "failed to list {kind}: apply the manifests (kubectl apply -k manifests), which install the definitions and \
+         the permissions of the service account"
+    )]
+    List {
+        /// Plural of the kind.
+        kind: &'static str,
+        /// What the API server said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The leader lease could not be read or written.
+    #[error("failed to {operation} the leader lease {lease}")]
+    LeaderLease {
+        /// What was attempted.
+        operation: &'static str,
+        /// Namespace and name.
+        lease: String,
+        /// What the API server said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer in time.
+    #[error("failed to {operation} in time: the API server did not answer")]
+    Deadline {
+        /// What was attempted.
+        operation: &'static str,
+    },
+    /// A write of a decision was refused.
+    #[error("failed to write {target}")]
+    Write {
+        /// Which object.
+        target: String,
+        /// What the API server said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A value could not be turned into JSON.
+    #[error("failed to encode {what}")]
+    Encode {
+        /// Which value.
+        what: &'static str,
+        /// What the encoder objects to.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// The category, as metrics label it.
+    pub(crate) fn category(&self) -> &'static str {
+        match self {
+            Self::List { .. } => "list",
+            Self::LeaderLease { .. } => "leader_lease",
+            Self::Deadline { .. } => "deadline",
+            Self::Write { source, .. } if source.is_conflict() => "conflict",
+            Self::Write { .. } => "write",
+            Self::Encode { .. } => "encode",
+        }
+    }
+}
+
+/// What `kube::Error` says about the API server's answer, in the words this crate needs.
+pub(crate) trait ApiAnswer {
+    /// The object is not there.
+    fn is_not_found(&self) -> bool;
+    /// The object changed meanwhile, or is there already.
+    fn is_conflict(&self) -> bool;
+}
+
+impl ApiAnswer for kube::Error {
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api(status) if status.is_not_found())
+    }
+
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api(status) if status.is_conflict() || status.is_already_exists())
+    }
+}

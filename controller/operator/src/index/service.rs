@@ -1,0 +1,151 @@
+//! Services.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
+use lightship_core::ipam::Family;
+use lightship_core::names::ServiceId;
+use lightship_core::placement::{Announceable, Announcer};
+use lightship_core::selector::Labels;
+use lightship_core::service::{
+    DefaultClass, IngressOwner, Service as Facts, asked_families, handling, requested,
+};
+use lightship_crd::{annotation, class, field_owner, label};
+use serde_json::Value;
+
+/// Which service an object is.
+pub(crate) fn id(service: &Service) -> ServiceId {
+    let meta = &service.metadata;
+    ServiceId::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
+/// A service as address management sees it.
+pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
+    let spec = service.spec.clone().unwrap_or_default();
+    let annotations = service.metadata.annotations.clone().unwrap_or_default();
+    let families: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
+    Facts {
+        id: id(service),
+        created: super::created(&service.metadata),
+        labels: labels(service),
+        handling: handling(
+            spec.type_.as_deref(),
+            spec.load_balancer_class.as_deref(),
+            class::L2_ANNOUNCER,
+            default,
+        ),
+        families: asked_families(spec.ip_family_policy.as_deref(), &families),
+        requested: requested(spec.load_balancer_ip.as_deref(), annotation::IPS.value(&annotations)),
+        pool: annotation::POOL.value(&annotations).map(Into::into),
+        ingress: ingress(service).iter().filter_map(address).collect(),
+        ingress_owner: ingress_owner(service),
+    }
+}
+
+/// A service as placement sees it; `given` are the addresses it has or is about to have.
+pub(crate) fn announceable(service: &Service, given: Vec<IpAddr>) -> Announceable {
+    let spec = service.spec.as_ref();
+    let external = spec.and_then(|spec| spec.external_ips.as_ref()).into_iter().flatten();
+    let foreign = spec
+        .and_then(|spec| spec.load_balancer_class.as_deref())
+        .filter(|class| *class != class::L2_ANNOUNCER);
+    Announceable {
+        labels: labels(service),
+        announcer: foreign.map_or(Announcer::Us, |class| Announcer::Foreign(class.to_owned())),
+        load_balancer: given,
+        external: external.filter_map(|text| text.parse().ok()).collect(),
+    }
+}
+
+/// The entries of the load balancer's ingress.
+pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
+    let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    status.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default()
+}
+
+/// The address of an ingress entry; entries of cloud providers may have only a hostname.
+pub(crate) fn address(entry: &LoadBalancerIngress) -> Option<IpAddr> {
+    entry.ip.as_deref()?.parse().ok()
+}
+
+fn family(name: &str) -> Option<Family> {
+    match name {
+        "IPv4" => Some(Family::V4),
+        "IPv6" => Some(Family::V6),
+        _ => None,
+    }
+}
+
+/// The pseudo-labels come last, so that no label of the user's can pass for them.
+fn labels(service: &Service) -> Labels {
+    let ServiceId { namespace, name } = id(service);
+    let mut labels = service.metadata.labels.clone().unwrap_or_default();
+    labels.insert(label::SERVICE_NAMESPACE.to_owned(), namespace);
+    labels.insert(label::SERVICE_NAME.to_owned(), name);
+    labels
+}
+
+/// Who wrote the ingress, by the API server's own record; an empty ingress is nobody's and free for us.
+fn ingress_owner(service: &Service) -> IngressOwner {
+    if ingress(service).is_empty() {
+        return IngressOwner::Us;
+    }
+    let ours = service.metadata.managed_fields.iter().flatten().any(|entry| {
+        let by_us =
+            [field_owner::OPERATOR, field_owner::CILIUM_OPERATOR].map(Some).contains(&entry.manager.as_deref());
+        by_us && entry.fields_v1.as_ref().is_some_and(|fields| owns_ingress(&fields.0))
+    });
+    if ours { IngressOwner::Us } else { IngressOwner::Another }
+}
+
+/// Cilium's operator replaces the whole status, which the API server records as deep as it is structured.
+fn owns_ingress(fields: &Value) -> bool {
+    let balancer = fields.get("f:status").and_then(|status| status.get("f:loadBalancer"));
+    balancer.is_some_and(|balancer| balancer.get("f:ingress").is_some() || balancer == &serde_json::json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(managed_by: &str) -> Service {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {
+                "namespace": "default", "name": "web",
+                "labels": {"color": "blue", "io.kubernetes.service.name": "forged"},
+                "annotations": {"io.cilium/lb-ipam-ips": "10.0.10.7"},
+                "managedFields": [{
+                    "manager": managed_by, "operation": "Update", "subresource": "status",
+                    "fieldsV1": {"f:status": {"f:loadBalancer": {"f:ingress": {}}}},
+                }],
+            },
+            "spec": {"type": "LoadBalancer", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"},
+            "status": {"loadBalancer": {"ingress": [{"ip": "10.0.10.7"}, {"hostname": "web.example"}]}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn pseudo_labels_cannot_be_forged() {
+        let facts = facts(&service("metallb"), DefaultClass::LbIpam);
+        assert_eq!(facts.labels["io.kubernetes.service.name"], "web");
+        assert_eq!(facts.labels["io.kubernetes.service.namespace"], "default");
+        assert_eq!(facts.labels["color"], "blue");
+    }
+
+    #[test]
+    fn only_what_we_or_cilium_wrote_is_ours() {
+        let owner = |manager| facts(&service(manager), DefaultClass::LbIpam).ingress_owner;
+        assert_eq!(owner(field_owner::OPERATOR), IngressOwner::Us);
+        assert_eq!(owner(field_owner::CILIUM_OPERATOR), IngressOwner::Us);
+        assert_eq!(owner("metallb"), IngressOwner::Another);
+        let empty = Service { status: None, ..service("metallb") };
+        assert_eq!(facts(&empty, DefaultClass::LbIpam).ingress_owner, IngressOwner::Us);
+    }
+
+    #[test]
+    fn an_entry_without_an_address_is_no_address() {
+        let facts = facts(&service("metallb"), DefaultClass::LbIpam);
+        assert_eq!(facts.ingress, ["10.0.10.7".parse::<IpAddr>().unwrap()]);
+    }
+}

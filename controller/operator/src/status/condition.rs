@@ -1,0 +1,98 @@
+//! Conditions: set by type, with a transition time that moves only when the status does.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The API server refuses longer messages.
+const LONGEST_MESSAGE: usize = 32_768;
+
+/// What a condition is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Saying<'a> {
+    /// Its type.
+    pub(crate) type_: &'static str,
+    /// `True`, `False` or `Unknown`.
+    pub(crate) status: &'static str,
+    /// Its reason.
+    pub(crate) reason: &'a str,
+    /// Its message.
+    pub(crate) message: String,
+}
+
+/// The conditions of an object while they are being rewritten.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Conditions {
+    list: Vec<Condition>,
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+impl Conditions {
+    /// Starts from what the object says now; those of others are kept as they are.
+    pub(crate) fn new(present: &[Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self { list: present.to_vec(), generation, now }
+    }
+
+    /// The condition of a type.
+    pub(crate) fn get(&self, type_: &str) -> Option<&Condition> {
+        self.list.iter().find(|one| one.type_ == type_)
+    }
+
+    /// Sets a condition; one that says the same already is left alone, its time included.
+    pub(crate) fn set(&mut self, saying: Saying<'_>) {
+        let mut message = saying.message;
+        if message.len() > LONGEST_MESSAGE {
+            let end = (0..=LONGEST_MESSAGE).rev().find(|at| message.is_char_boundary(*at));
+            message.truncate(end.unwrap_or_default());
+        }
+        let place = self.list.iter().position(|one| one.type_ == saying.type_);
+        let present = place.and_then(|place| self.list.get(place));
+        let since = present.filter(|one| one.status == saying.status).map(|one| one.last_transition_time.clone());
+        let condition = Condition {
+            last_transition_time: since.unwrap_or(Time(self.now)),
+            message,
+            observed_generation: self.generation,
+            reason: saying.reason.to_owned(),
+            status: saying.status.to_owned(),
+            type_: saying.type_.to_owned(),
+        };
+        match place.and_then(|place| self.list.get_mut(place)) {
+            Some(present) => *present = condition,
+            None => self.list.push(condition),
+        }
+    }
+
+    /// Takes a condition away.
+    pub(crate) fn remove(&mut self, type_: &str) {
+        self.list.retain(|one| one.type_ != type_);
+    }
+
+    /// The rewritten conditions.
+    pub(crate) fn into_list(self) -> Vec<Condition> {
+        self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saying(status: &'static str, message: &str) -> Saying<'static> {
+        Saying { type_: "cilium.io/PoolConflict", status, reason: "resolved", message: message.to_owned() }
+    }
+
+    #[test]
+    fn the_time_moves_with_the_status_only() {
+        let (early, late) = (Timestamp::from_second(1).unwrap(), Timestamp::from_second(2).unwrap());
+        let mut first = Conditions::new(&[], Some(1), early);
+        first.set(saying("False", ""));
+        let list = first.into_list();
+        let mut again = Conditions::new(&list, Some(1), late);
+        again.set(saying("False", ""));
+        assert_eq!(again.clone().into_list(), list);
+        again.set(saying("False", "other words"));
+        assert_eq!(again.clone().into_list()[0].last_transition_time, Time(early));
+        again.set(saying("True", ""));
+        assert_eq!(again.into_list()[0].last_transition_time, Time(late));
+    }
+}

@@ -1,0 +1,48 @@
+//! What objects should say, as pure functions: what is observed and what is decided in, the change with its events
+//! out. Events follow from the change itself, so a restart repeats none.
+
+pub(crate) mod condition;
+pub(crate) mod policy;
+pub(crate) mod pool;
+pub(crate) mod service;
+
+use kube::runtime::events::EventType;
+use serde_json::Value;
+
+/// Lists in a status show this many items and count the others.
+const LONGEST_LIST: usize = 512;
+
+/// An event to be published about an object once its change is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Normal or Warning.
+    pub(crate) severity: EventType,
+    /// The category, in `PascalCase`.
+    pub(crate) reason: &'static str,
+    /// A sentence for people.
+    pub(crate) message: String,
+}
+
+impl Note {
+    pub(crate) fn normal(reason: &'static str, message: String) -> Self {
+        Self { severity: EventType::Normal, reason, message }
+    }
+
+    pub(crate) fn warning(reason: &'static str, message: String) -> Self {
+        Self { severity: EventType::Warning, reason, message }
+    }
+}
+
+/// A change of an object's status.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StatusUpdate {
+    /// A merge patch of the status subresource, bound to the resourceVersion it was computed from.
+    pub(crate) patch: Value,
+    /// What to tell once it is written.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// The merge patch that makes `status` the status of the object at this version, and of no later one.
+fn patch_at(resource_version: Option<&String>, status: &Value) -> Value {
+    serde_json::json!({ "metadata": { "resourceVersion": resource_version }, "status": status })
+}
