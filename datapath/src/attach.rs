@@ -149,6 +149,10 @@ pub(crate) fn attachment(
 /// aya attaches by name; the index is what was decided on.
 fn name_of(interface: InterfaceIndex) -> Result<String, AttachError> {
     let name = if_indextoname(interface.0).map_err(|errno| AttachError::Interface(interface, errno))?;
+    if name.is_empty() {
+        // nix compares libc's null with -1, and so takes the failure for an empty name.
+        return Err(AttachError::Interface(interface, Errno::ENODEV));
+    }
     Ok(name.to_string_lossy().into_owned())
 }
 

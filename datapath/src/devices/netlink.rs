@@ -193,7 +193,7 @@ fn device(link: &LinkMessage, addresses: Vec<IpAddr>, reach: Reach) -> Device {
                 device.mac = octets.as_slice().try_into().ok().map(MacAddress);
             }
             LinkAttribute::Controller(master) if *master != 0 => {
-                device.master = Some(InterfaceIndex(*master))
+                device.master = Some(InterfaceIndex(*master));
             }
             LinkAttribute::LinkInfo(infos) => device.kind = kind(infos, device.kind),
             _ => {}
