@@ -7,7 +7,7 @@ use lightship_tests::{
     Options,
     client::arping::Probe,
     eventually,
-    journey::{Walk, j0},
+    journey::{Walk, j0, observed},
     lab::{testing::TestLab, unit::Action},
 };
 
@@ -15,7 +15,7 @@ use lightship_tests::{
 fn a_killed_agent_is_answered_for_throughout() {
     let lab = TestLab::up("agent", &Options::default()).unwrap();
     j0::announce(&Walk::silent(&lab)).unwrap();
-    let holder = j0::holder(&lab).unwrap();
+    let holder = observed::holder(&lab).unwrap();
     let renewed = || {
         let lease = lab.get(&["lease", "-n", "kube-system", &format!("lightship-agent-{holder}")])?;
         Ok::<_, anyhow::Error>(lease["spec"]["renewTime"].to_string())
@@ -40,6 +40,6 @@ fn a_killed_agent_is_answered_for_throughout() {
     assert!(answers.sent >= 50, "{answers:?}");
     assert_eq!(answers.lost(), 0, "{answers:?}");
     assert_eq!(answers.macs, [lab.host(&holder).unwrap().lan_mac()]);
-    assert_eq!(j0::holder(&lab).unwrap(), holder);
+    assert_eq!(observed::holder(&lab).unwrap(), holder);
     lab.down().unwrap();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use lightship_tests::{
     Lab, Options, eventually,
-    journey::{Walk, j0},
+    journey::{Walk, j0, observed},
     lab::{testing::TestLab, unit::Action},
 };
 
@@ -43,6 +43,6 @@ fn a_killed_operator_changes_nothing() {
 
     let after = (version(&lab, &service).unwrap(), version(&lab, &lease).unwrap());
     assert_eq!(after, before);
-    j0::page(&lab).unwrap();
+    observed::page(&lab).unwrap();
     lab.down().unwrap();
 }

@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    j0::{self, ADDRESS, LEASE},
+    j0::{ADDRESS, LEASE},
+    observed,
     walk::Walk,
 };
 use crate::{
@@ -91,7 +92,7 @@ impl Timeline {
 /// Crashes the holder while the jumpbox asks every 10 ms, waits until another node answers and serves, and shows when.
 pub fn crash_holder(walk: &Walk<'_>) -> Result<Timeline> {
     let lab = walk.lab;
-    let old = lab.host(&j0::holder(lab)?)?;
+    let old = lab.host(&observed::holder(lab)?)?;
     walk.say(&format!(
         "The power of the holder, {}, is pulled while the jumpbox asks every 10 ms.",
         old.name()
@@ -125,12 +126,12 @@ pub fn crash_holder(walk: &Walk<'_>) -> Result<Timeline> {
         probed.sent, probed.received
     ))?;
     eventually("the lease naming the new holder", PATIENCE, || {
-        let holder = j0::holder(lab)?;
+        let holder = observed::holder(lab)?;
         ensure!(holder == timeline.new, "it names {holder}");
         Ok(())
     })?;
     walk.kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
-    eventually("the page from the new holder", PATIENCE, || j0::page(lab))?;
+    eventually("the page from the new holder", PATIENCE, || observed::page(lab))?;
     walk.on(
         "jumpbox",
         &[

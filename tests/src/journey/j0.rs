@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
-use super::walk::Walk;
+use super::{observed, walk::Walk};
 use crate::{
     client::{
         self,
@@ -14,7 +13,6 @@ use crate::{
     },
     eventually,
     lab::{
-        Lab,
         host::{CONTROL_PLANE, Host, JUMPBOX},
         network::LAN,
     },
@@ -71,7 +69,7 @@ pub fn addressed(walk: &Walk<'_>) -> Result<()> {
         "EXTERNAL-IP is {external_ip:?}: {shown}"
     );
     eventually("the pool's counts", SOON, || {
-        pool_counts(&walk.lab.kubectl(&["get", "ippools"])?)
+        observed::pool_counts(&walk.lab.kubectl(&["get", "ippools"])?)
     })?;
     walk.kubectl(&["get", "ippools"])?;
     let pool = walk.kubectl(&["describe", "ippools", "first-pool"])?;
@@ -80,30 +78,12 @@ pub fn addressed(walk: &Walk<'_>) -> Result<()> {
         "the pool does not tell whom it gave an address: {pool}"
     );
     eventually("an event that tells about the address", SOON, || {
-        event(walk.lab, ADDRESS)
+        observed::event(walk.lab, ADDRESS)
     })?;
     let service = walk.kubectl(&["describe", "service", SERVICE])?;
     ensure!(
         service.contains(ADDRESS),
         "the service does not tell its address: {service}"
-    );
-    Ok(())
-}
-
-fn pool_counts(shown: &str) -> Result<()> {
-    let lines: Vec<&str> = shown.lines().collect();
-    let header = lines.first().context("nothing was printed")?;
-    for column in ["DISABLED", "CONFLICTING", "IPS AVAILABLE"] {
-        ensure!(header.contains(column), "no column {column}: {shown}");
-    }
-    let row: Vec<&str> = lines
-        .get(1)
-        .context("no pool was printed")?
-        .split_whitespace()
-        .collect();
-    ensure!(
-        row.iter().take(4).eq(&["first-pool", "false", "False", "255"]),
-        "the row is {row:?}"
     );
     Ok(())
 }
@@ -133,7 +113,7 @@ pub fn not_announced(walk: &Walk<'_>) -> Result<()> {
         "somebody answers already: {asked:?}"
     );
     eventually("an event that tells what is missing", SOON, || {
-        event(walk.lab, "olicy")
+        observed::event(walk.lab, "olicy")
     })?;
     walk.kubectl(&["events", "--for", &format!("service/{SERVICE}")])?;
     Ok(())
@@ -163,7 +143,7 @@ pub fn announced(walk: &Walk<'_>) -> Result<()> {
         answers.lost() == 0 && answers.macs == [first.from.clone()],
         "arping counted {answers:?}"
     );
-    eventually("a page", SOON, || page(walk.lab))?;
+    eventually("a page", SOON, || observed::page(walk.lab))?;
     walk.on(
         JUMPBOX,
         &[
@@ -189,7 +169,7 @@ pub fn bound(walk: &Walk<'_>) -> Result<()> {
     walk.say("The lease names the node; it is never the control-plane node.")?;
     walk.kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
     walk.kubectl(&["describe", "lease", "-n", "kube-system", LEASE])?;
-    let holder = holder(walk.lab)?;
+    let holder = observed::holder(walk.lab)?;
     ensure!(
         holder != CONTROL_PLANE,
         "the holder is the control-plane node, which the policy leaves out"
@@ -205,12 +185,12 @@ pub fn bound(walk: &Walk<'_>) -> Result<()> {
 /// Step 6: the responder's table shows the entry on the holder, and counts.
 pub fn counted(walk: &Walk<'_>) -> Result<()> {
     walk.say("The responder's table on the holder counts each answer; elsewhere it is empty.")?;
-    let holder = holder(walk.lab)?;
+    let holder = observed::holder(walk.lab)?;
     walk.on(&holder, &["bpftool", "map", "dump", "pinned", MAP])?;
-    let before = responses(walk.lab, &holder)?;
+    let before = observed::responses(walk.lab, &holder)?;
     let answers = ask(walk, 5)?;
     walk.on(&holder, &["bpftool", "map", "dump", "pinned", MAP])?;
-    let after = responses(walk.lab, &holder)?;
+    let after = observed::responses(walk.lab, &holder)?;
     ensure!(answers.received == 5, "arping counted {answers:?}");
     ensure!(
         after == before + 5,
@@ -220,7 +200,7 @@ pub fn counted(walk: &Walk<'_>) -> Result<()> {
         .iter()
         .filter(|node| node.name() != holder)
     {
-        let entries = map(walk.lab, node.name())?;
+        let entries = observed::map(walk.lab, node.name())?;
         ensure!(
             entries.as_array().is_some_and(Vec::is_empty),
             "{} has entries: {entries}",
@@ -240,10 +220,10 @@ pub fn counted(walk: &Walk<'_>) -> Result<()> {
 pub fn withdrawn(walk: &Walk<'_>) -> Result<()> {
     use crate::lab::unit::Action;
     walk.say("An agent that is gone for good takes its node's answers with it, after the lease duration.")?;
-    let holder = holder(walk.lab)?;
+    let holder = observed::holder(walk.lab)?;
     let mac = walk.lab.host(&holder)?.lan_mac();
     walk.lab.agent(Action::Kill, &holder)?;
-    let patience = Duration::from_secs(lease_seconds(walk.lab)?) + SOON;
+    let patience = Duration::from_secs(observed::lease_seconds(walk.lab)?) + SOON;
     eventually("silence of the node without agent", patience, || {
         let answers = arping(walk.lab, ADDRESS, 2)?;
         ensure!(!answers.macs.contains(&mac), "{holder} still answers");
@@ -259,7 +239,7 @@ pub fn withdrawn(walk: &Walk<'_>) -> Result<()> {
     })?;
     for node in Host::nodes(walk.lab.nodes()) {
         eventually(&format!("an empty table on {}", node.name()), SOON, || {
-            let entries = map(walk.lab, node.name())?;
+            let entries = observed::map(walk.lab, node.name())?;
             ensure!(entries.as_array().is_some_and(Vec::is_empty), "it has {entries}");
             Ok(())
         })?;
@@ -278,81 +258,9 @@ pub fn withdrawn(walk: &Walk<'_>) -> Result<()> {
     })
 }
 
-/// The node that the lease names.
-pub fn holder(lab: &Lab) -> Result<String> {
-    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
-    let holder = lease["spec"]["holderIdentity"]
-        .as_str()
-        .context("the lease names no holder")?;
-    Ok(holder.to_owned())
-}
-
-/// Whether the jumpbox gets the page through the address.
-pub fn page(lab: &Lab) -> Result<()> {
-    let fetched = client::curl(lab, &format!("http://{ADDRESS}/"))?;
-    ensure!(
-        fetched.stdout.contains(SERVICE),
-        "curl printed {}{}",
-        fetched.stdout,
-        fetched.stderr
-    );
-    Ok(())
-}
-
-fn lease_seconds(lab: &Lab) -> Result<u64> {
-    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
-    lease["spec"]["leaseDurationSeconds"]
-        .as_u64()
-        .context("the lease has no duration")
-}
-
 /// Asks for the address with arping, to be seen by the audience.
 fn ask(walk: &Walk<'_>, count: u32) -> Result<Answers> {
     let command = arping::command(ADDRESS, count, "0.1");
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     Answers::parse(&walk.try_on(JUMPBOX, &words)?.stdout)
-}
-
-/// An event on the service whose message contains `words`.
-fn event(lab: &Lab, words: &str) -> Result<()> {
-    let selector = format!("--field-selector=involvedObject.kind=Service,involvedObject.name={SERVICE}");
-    let events = lab.get(&["events", &selector])?;
-    let items = events["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let messages: Vec<&str> = items
-        .iter()
-        .filter_map(|event| event["message"].as_str())
-        .collect();
-    ensure!(
-        messages.iter().any(|message| message.contains(words)),
-        "the events say {messages:?}"
-    );
-    Ok(())
-}
-
-fn map(lab: &Lab, node: &str) -> Result<Value> {
-    let dumped = lab.exec(node, &["bpftool", "map", "dump", "pinned", MAP])?;
-    serde_json::from_str(&dumped).with_context(|| format!("failed to understand the dump {dumped}"))
-}
-
-/// The counter of the journey's entry, which must be the only one, with the interface the LAN is on.
-fn responses(lab: &Lab, node: &str) -> Result<u64> {
-    let entries = map(lab, node)?;
-    let index = lab.exec(node, &["cat", &format!("/sys/class/net/{LAN}/ifindex")])?;
-    let index: u64 = index
-        .trim()
-        .parse()
-        .context("failed to read the interface's index")?;
-    let key = &entries[0]["key"];
-    // The address as the kernel stores it, in the byte order of the wire.
-    ensure!(
-        key["ip4"] == u64::from(u32::from_le_bytes([10, 0, 10, 0])) && key["ifindex"] == index,
-        "the entries are {entries}; wanted {ADDRESS} on interface {index}"
-    );
-    ensure!(
-        entries.as_array().map(Vec::len) == Some(1),
-        "there are more entries: {entries}"
-    );
-    entries[0]["value"]["responses_sent"]
-        .as_u64()
-        .with_context(|| format!("no count in {entries}"))
 }

@@ -2,6 +2,7 @@
 
 pub mod failover;
 pub mod j0;
+pub mod observed;
 pub mod walk;
 
 pub use walk::Walk;

@@ -13,6 +13,12 @@ use crate::binaries;
 /// The operator's replicas share the fabric, so each has an admin port of its own.
 const OPERATOR_PORTS: [u16; 2] = [9963, 9965];
 const AGENT_PORT: u16 = 9964;
+/// What the shipped `DaemonSet` grants: these capabilities and no more.
+const AGENT_PRIVILEGES: [&str; 3] = [
+    "setpriv",
+    "--no-new-privs",
+    "--bounding-set=-all,+bpf,+net_admin,+net_raw,+perfmon",
+];
 /// The replicas of the shipped Deployment.
 pub const OPERATORS: u32 = 2;
 
@@ -94,7 +100,8 @@ impl Lab {
             Err(_) if action != Action::Start => return Ok(()),
             Err(_) => {
                 let kubeconfig = self.service_account(&name, "lightship-agent", Some(&node))?;
-                let mut argv = vec![path_text(&binaries::lightship()?), "agent".into()];
+                let mut argv: Vec<String> = AGENT_PRIVILEGES.map(str::to_owned).into();
+                argv.extend([path_text(&binaries::lightship()?), "agent".into()]);
                 argv.extend([
                     "--kubeconfig".into(),
                     kubeconfig,

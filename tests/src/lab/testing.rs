@@ -1,11 +1,36 @@
 //! A lab for the length of one test.
 
-use std::{ops::Deref, thread};
+use std::{fs, ops::Deref, thread};
 
 use anyhow::Result;
 
-use super::{Lab, Options, unit::Unit};
+use super::{Lab, Options, folder::Folder, unit::Unit};
 use crate::process;
+
+const PREFIX: &str = "test-";
+const KEPT: &str = "kept";
+
+/// Takes away what tests that were killed have left.
+fn sweep() -> Result<()> {
+    let any = Folder::of(PREFIX)?;
+    for entry in any
+        .path()
+        .parent()
+        .and_then(|labs| fs::read_dir(labs).ok())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let abandoned = Folder::of(&name)?
+            .record()
+            .is_some_and(|record| !record.builder.alive());
+        if name.starts_with(PREFIX) && abandoned && !entry.path().join(KEPT).exists() {
+            Lab::down(&name)?;
+        }
+    }
+    Ok(())
+}
 
 /// A lab of a name that no other test has. It goes when this value does, also when the test fails, whose processes' last
 /// words are then printed. With `LIGHTSHIP_KEEP` set it stays, for looking around.
@@ -18,7 +43,8 @@ pub struct TestLab {
 impl TestLab {
     /// Makes a lab for the test called `test`.
     pub fn up(test: &str, options: &Options) -> Result<Self> {
-        let name = format!("test-{test}-{}", std::process::id());
+        sweep()?;
+        let name = format!("{PREFIX}{test}-{}", std::process::id());
         Ok(Self {
             lab: Lab::up(&name, options)?,
             name,
@@ -55,6 +81,10 @@ impl Drop for TestLab {
             }
         }
         if std::env::var_os("LIGHTSHIP_KEEP").is_some() {
+            // Without the mark the next test would take it for the leftover of a killed one.
+            if let Err(error) = fs::write(self.lab.folder().path().join(KEPT), "") {
+                eprintln!("failed to mark the lab as kept: {error}");
+            }
             eprintln!(
                 "LIGHTSHIP_KEEP is set: look around with LIGHTSHIP_LAB={} hack/lab",
                 self.name

@@ -1,0 +1,101 @@
+//! What a person would look at while walking J0: the lease, the page, events, the pool's line, the responder's table.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::j0::{ADDRESS, LEASE, MAP, SERVICE};
+use crate::{
+    client,
+    lab::{Lab, network::LAN},
+};
+
+/// The node that the lease names.
+pub fn holder(lab: &Lab) -> Result<String> {
+    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
+    let holder = lease["spec"]["holderIdentity"]
+        .as_str()
+        .context("the lease names no holder")?;
+    Ok(holder.to_owned())
+}
+
+/// Whether the jumpbox gets the page through the address.
+pub fn page(lab: &Lab) -> Result<()> {
+    let fetched = client::curl(lab, &format!("http://{ADDRESS}/"))?;
+    ensure!(
+        fetched.stdout.contains(SERVICE),
+        "curl printed {}{}",
+        fetched.stdout,
+        fetched.stderr
+    );
+    Ok(())
+}
+
+pub(super) fn lease_seconds(lab: &Lab) -> Result<u64> {
+    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
+    lease["spec"]["leaseDurationSeconds"]
+        .as_u64()
+        .context("the lease has no duration")
+}
+
+/// An event on the service whose message contains `words`.
+pub(super) fn event(lab: &Lab, words: &str) -> Result<()> {
+    let selector = format!("--field-selector=involvedObject.kind=Service,involvedObject.name={SERVICE}");
+    let events = lab.get(&["events", &selector])?;
+    let items = events["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let messages: Vec<&str> = items
+        .iter()
+        .filter_map(|event| event["message"].as_str())
+        .collect();
+    ensure!(
+        messages.iter().any(|message| message.contains(words)),
+        "the events say {messages:?}"
+    );
+    Ok(())
+}
+
+pub(super) fn map(lab: &Lab, node: &str) -> Result<Value> {
+    let dumped = lab.exec(node, &["bpftool", "map", "dump", "pinned", MAP])?;
+    serde_json::from_str(&dumped).with_context(|| format!("failed to understand the dump {dumped}"))
+}
+
+/// The counter of the journey's entry, which must be the only one, with the interface the LAN is on.
+pub(super) fn responses(lab: &Lab, node: &str) -> Result<u64> {
+    let entries = map(lab, node)?;
+    let index = lab.exec(node, &["cat", &format!("/sys/class/net/{LAN}/ifindex")])?;
+    let index: u64 = index
+        .trim()
+        .parse()
+        .context("failed to read the interface's index")?;
+    let key = &entries[0]["key"];
+    // The address as the kernel stores it, in the byte order of the wire.
+    ensure!(
+        key["ip4"] == u64::from(u32::from_le_bytes([10, 0, 10, 0])) && key["ifindex"] == index,
+        "the entries are {entries}; wanted {ADDRESS} on interface {index}"
+    );
+    ensure!(
+        entries.as_array().map(Vec::len) == Some(1),
+        "there are more entries: {entries}"
+    );
+    entries[0]["value"]["responses_sent"]
+        .as_u64()
+        .with_context(|| format!("no count in {entries}"))
+}
+
+/// Whether the pool's line of `kubectl get ippools` is the guide's.
+pub(super) fn pool_counts(shown: &str) -> Result<()> {
+    let lines: Vec<&str> = shown.lines().collect();
+    let header = lines.first().context("nothing was printed")?;
+    for column in ["DISABLED", "CONFLICTING", "IPS AVAILABLE"] {
+        ensure!(header.contains(column), "no column {column}: {shown}");
+    }
+    let row: Vec<&str> = lines
+        .get(1)
+        .context("no pool was printed")?
+        .split_whitespace()
+        .collect();
+    ensure!(
+        row.iter().take(4).eq(&["first-pool", "false", "False", "255"]),
+        "the row is {row:?}"
+    );
+    Ok(())
+}
