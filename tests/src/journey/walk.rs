@@ -100,8 +100,8 @@ impl<'a> Walk<'a> {
             print(&format!(
                 "\n{prompt} {}\n{}{}{end}",
                 shown.join(" "),
-                outcome.stdout,
-                outcome.stderr
+                outcome.stderr,
+                outcome.stdout
             ))?;
         }
         Ok(outcome)
