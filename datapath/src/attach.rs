@@ -14,11 +14,14 @@ use aya::{
 };
 use nix::{errno::Errno, net::if_::if_indextoname};
 
-use crate::{entry::InterfaceIndex, pins::Pins, plan::Attachment};
+use crate::{entry::InterfaceIndex, loader::Datapath, pins::Pins, plan::Attachment};
 
 /// Why the program could not be put on, or taken off, an interface.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
+    /// The loaded object has no such program.
+    #[error("failed to find the responder's program")]
+    Program(#[source] ProgramError),
     /// The interface is gone, or was never there.
     #[error("failed to find the interface with index {0}")]
     Interface(InterfaceIndex, #[source] Errno),
@@ -62,13 +65,25 @@ pub(crate) enum Replaced {
     Dead,
 }
 
+impl Datapath {
+    pub(crate) fn attach(&mut self, interface: InterfaceIndex) -> Result<(), AttachError> {
+        let (program, pins) = self.program().map_err(AttachError::Program)?;
+        attach(program, pins, interface)
+    }
+
+    /// Replaces an earlier program; attaches anew where the link turns out to be dead.
+    pub(crate) fn replace(&mut self, interface: InterfaceIndex) -> Result<(), AttachError> {
+        let (program, pins) = self.program().map_err(AttachError::Program)?;
+        match replace(program, pins, interface)? {
+            Replaced::Done => Ok(()),
+            Replaced::Dead => attach(program, pins, interface),
+        }
+    }
+}
+
 /// Attaches the program, first in order, and pins the link. A pin left behind by an interface that had this index
 /// before is removed.
-pub(crate) fn attach(
-    program: &mut SchedClassifier,
-    pins: &Pins,
-    interface: InterfaceIndex,
-) -> Result<(), AttachError> {
+fn attach(program: &mut SchedClassifier, pins: &Pins, interface: InterfaceIndex) -> Result<(), AttachError> {
     detach(pins, interface)?;
     let name = name_of(interface)?;
     let attached = |source| AttachError::Attach {

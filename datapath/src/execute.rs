@@ -1,10 +1,8 @@
 //! Carries out a plan. This alone changes what the kernel does with frames; a failing action stops no other.
 
-use aya::programs::ProgramError;
-
 use crate::{
     announce::AnnounceError,
-    attach::{self, AttachError, Replaced},
+    attach::{self, AttachError},
     loader::Datapath,
     maps::MapsError,
     plan::Action,
@@ -22,12 +20,10 @@ pub enum ExecuteError {
     /// An announcement was not sent.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
-    /// The loaded object has no such program.
-    #[error("failed to find the responder's program")]
-    Program(#[source] ProgramError),
 }
 
-/// An action that failed. Planning again, from what is then observed, tries it again.
+/// An action that failed. Planning again, from what is then observed, tries it again; only an announcement is not tried
+/// again, because its entry is then no longer new.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failure {
@@ -59,17 +55,8 @@ impl Datapath {
             Action::RemoveEntry(entry) => self.maps.remove(entry)?,
             Action::Announce(entry, mac) => self.announcer.announce(entry, mac)?,
             Action::Detach(interface) => attach::detach(&self.pins, interface)?,
-            Action::Attach(interface) => {
-                let pins = self.pins.clone();
-                attach::attach(self.program().map_err(ExecuteError::Program)?, &pins, interface)?;
-            }
-            Action::Replace(interface) => {
-                let pins = self.pins.clone();
-                let program = self.program().map_err(ExecuteError::Program)?;
-                if attach::replace(program, &pins, interface)? == Replaced::Dead {
-                    attach::attach(program, &pins, interface)?;
-                }
-            }
+            Action::Attach(interface) => self.attach(interface)?,
+            Action::Replace(interface) => self.replace(interface)?,
         }
         Ok(())
     }

@@ -107,8 +107,9 @@ impl Datapath {
         self.maps.beat(monotonic_ns())
     }
 
-    pub(crate) fn program(&mut self) -> Result<&mut SchedClassifier, ProgramError> {
-        program_in(&mut self.ebpf)
+    /// The loaded program, and where its links are pinned.
+    pub(crate) fn program(&mut self) -> Result<(&mut SchedClassifier, &Pins), ProgramError> {
+        Ok((program_in(&mut self.ebpf)?, &self.pins))
     }
 }
 

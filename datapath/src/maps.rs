@@ -1,14 +1,10 @@
-//! The pinned maps: opening what an earlier process or another program left, and reading without opening a data path.
+//! The maps of an open data path: adopting what an earlier process or another program pinned, reading and writing.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray},
+    maps::{Array, HashMap, MapData, MapError, MapInfo, MapType, PerCpuArray},
 };
 use lightship_abi::{
     layout::{InterfaceValue, LIVENESS_SLOT},
@@ -21,6 +17,10 @@ use crate::{
     entry::{Entry, InterfaceIndex},
     pins::Pins,
 };
+
+mod pinned;
+
+pub use pinned::{Listing, dump_v4, list};
 
 /// Why a map could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +77,8 @@ pub struct Layout {
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} with keys of {} and values of {} bytes",
-            self.kind, self.key_size, self.value_size
-        )
+        let (kind, key, value) = (self.word(), self.key_size, self.value_size);
+        write!(f, "of type {kind} with keys of {key} and values of {value} bytes")
     }
 }
 
@@ -97,6 +94,16 @@ impl Layout {
             kind,
             key_size,
             value_size,
+        }
+    }
+
+    /// The kernel's word for the type, for those that are ours.
+    fn word(&self) -> String {
+        match self.kind {
+            MapType::Hash => "hash".to_owned(),
+            MapType::Array => "array".to_owned(),
+            MapType::PerCpuArray => "percpu_array".to_owned(),
+            other => format!("{other:?}"),
         }
     }
 
@@ -218,84 +225,7 @@ impl Maps {
     }
 }
 
-/// A pinned map of ours, as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// Its name.
-    pub name: &'static str,
-    /// The kernel's word for its type.
-    pub kind: String,
-    /// How many elements it holds; an array holds its capacity.
-    pub elements: u64,
-    /// How many it can hold.
-    pub capacity: u32,
-    /// Where it is pinned.
-    pub pin: PathBuf,
-}
-
-/// Lists the maps pinned below a mount of bpffs, whether or not an agent runs. A map that is not there is left out.
-///
-/// # Errors
-/// If a map that is there cannot be read.
-pub fn list(bpffs: &Path) -> Result<Vec<Listing>, MapsError> {
-    let mut listings = Vec::new();
-    for (name, pin) in Pins::new(bpffs)
-        .maps()
-        .into_iter()
-        .filter(|(_, pin)| pin.exists())
-    {
-        let info = MapInfo::from_pin(&pin).map_err(|source| MapsError::Open(name, source))?;
-        let capacity = info.max_entries();
-        let elements = match Layout::of(&info).kind {
-            MapType::Hash => count(&pin).map_err(|source| MapsError::Read(name, source))?,
-            _ => capacity.into(),
-        };
-        let kind = format!("{:?}", Layout::of(&info).kind);
-        listings.push(Listing {
-            name,
-            kind,
-            elements,
-            capacity,
-            pin,
-        });
-    }
-    Ok(listings)
-}
-
-/// Reads the entries of the responder's map with the requests each has answered, whether or not an agent runs. No map
-/// reads as no entries.
-///
-/// # Errors
-/// If the map is there and cannot be read.
-pub fn dump_v4(bpffs: &Path) -> Result<BTreeMap<Entry, u64>, MapsError> {
-    let pin = Pins::new(bpffs).map(RESPONDER_V4);
-    if !pin.exists() {
-        return Ok(BTreeMap::new());
-    }
-    let opened = |source| MapsError::Open(RESPONDER_V4, source);
-    let map = Map::from_map_data(MapData::from_pin(pin).map_err(opened)?).map_err(opened)?;
-    entries_of(&HashMap::try_from(map).map_err(opened)?)
-}
-
-fn count(pin: &Path) -> Result<u64, MapError> {
-    let data = MapData::from_pin(pin)?;
-    let counted = |counter: u64, key_is_read: bool| counter + u64::from(key_is_read);
-    let wide = data.info()?.key_size() == 8;
-    let map = Map::from_map_data(data)?;
-    Ok(if wide {
-        HashMap::<_, [u8; 8], u64>::try_from(map)?
-            .keys()
-            .map(|key| key.is_ok())
-            .fold(0, counted)
-    } else {
-        HashMap::<_, u32, [u8; 8]>::try_from(map)?
-            .keys()
-            .map(|key| key.is_ok())
-            .fold(0, counted)
-    })
-}
-
-fn entries_of(map: &HashMap<MapData, [u8; 8], u64>) -> Result<BTreeMap<Entry, u64>, MapsError> {
+pub(crate) fn entries_of(map: &HashMap<MapData, [u8; 8], u64>) -> Result<BTreeMap<Entry, u64>, MapsError> {
     let read = |item: Result<([u8; 8], u64), MapError>| {
         let (key, counter) = item.map_err(|source| MapsError::Read(RESPONDER_V4, source))?;
         Ok((Entry::from_key(key), counter))

@@ -1,0 +1,83 @@
+//! Reading pinned maps without opening a data path: whether or not an agent runs, nothing is loaded and nothing changes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Pod,
+    maps::{HashMap, Map, MapData, MapError, MapInfo, MapType},
+};
+use lightship_abi::names::RESPONDER_V4;
+
+use super::{Layout, MapsError, entries_of};
+use crate::{entry::Entry, pins::Pins};
+
+/// A pinned map of ours, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its name.
+    pub name: &'static str,
+    /// The kernel's word for its type.
+    pub kind: String,
+    /// How many elements it holds; an array holds its capacity.
+    pub elements: u64,
+    /// How many it can hold.
+    pub capacity: u32,
+    /// Where it is pinned.
+    pub pin: PathBuf,
+}
+
+/// Lists the maps pinned below a mount of bpffs, the addresses first. A map that is not there is left out.
+///
+/// # Errors
+/// If a map that is there cannot be read.
+pub fn list(bpffs: &Path) -> Result<Vec<Listing>, MapsError> {
+    let present = Pins::new(bpffs)
+        .maps()
+        .into_iter()
+        .filter(|(_, pin)| pin.exists());
+    present.map(|(name, pin)| listing(name, pin)).collect()
+}
+
+/// Reads the entries of the responder's map with the requests each has answered. No map reads as no entries.
+///
+/// # Errors
+/// If the map is there and cannot be read.
+pub fn dump_v4(bpffs: &Path) -> Result<BTreeMap<Entry, u64>, MapsError> {
+    let pin = Pins::new(bpffs).map(RESPONDER_V4);
+    if !pin.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let map = open(&pin).map_err(|source| MapsError::Open(RESPONDER_V4, source))?;
+    entries_of(&map)
+}
+
+fn listing(name: &'static str, pin: PathBuf) -> Result<Listing, MapsError> {
+    let info = MapInfo::from_pin(&pin).map_err(|source| MapsError::Open(name, source))?;
+    let (layout, capacity) = (Layout::of(&info), info.max_entries());
+    let elements = match (layout.kind, layout.key_size, layout.value_size) {
+        (MapType::Hash, 8, 8) => count::<[u8; 8]>(&pin),
+        (MapType::Hash, 4, 8) => count::<[u8; 4]>(&pin),
+        _ => Ok(capacity.into()),
+    };
+    let elements = elements.map_err(|source| MapsError::Read(name, source))?;
+    Ok(Listing {
+        name,
+        kind: layout.word(),
+        elements,
+        capacity,
+        pin,
+    })
+}
+
+fn count<K: Pod>(pin: &Path) -> Result<u64, MapError> {
+    open::<K>(pin)?
+        .keys()
+        .try_fold(0, |counted, key| key.map(|_| counted + 1))
+}
+
+fn open<K: Pod>(pin: &Path) -> Result<HashMap<MapData, K, u64>, MapError> {
+    Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
+}
