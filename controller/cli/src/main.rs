@@ -1,2 +1,53 @@
-//! The `lightship` binary.
-fn main() {}
+//! The `lightship` binary: the operator, the agent, and the commands people type.
+//!
+//! Exit codes: 0 when all went well, 2 when the command line (or the environment standing in for it) cannot be
+//! understood, 1 for everything else, then with one line on stderr that ends in what to do.
+
+mod admin;
+mod args;
+mod command;
+mod duration;
+mod foreground;
+mod kubeconfig;
+mod output;
+mod settings;
+mod signal;
+mod stub;
+mod telemetry;
+
+#[cfg(test)]
+mod manifests;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = telemetry::start(arguments.log_level).and_then(|()| run(arguments));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments {
+        connection, command, ..
+    } = arguments;
+    match command {
+        Command::Operator(operator) => command::operator::run(&connection, operator),
+        Command::Agent(agent) => command::agent::run(&connection, agent),
+        Command::Crd => command::crd::run(),
+        Command::Map(map) => command::map::run(&map),
+        Command::Status(asked) => command::status::run(&connection, asked),
+        Command::Ips(asked) => command::ips::run(&connection, asked),
+        Command::Holders(asked) => command::holders::run(&connection, asked),
+        Command::Config(config) => command::config::run(&config),
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line, and the environment that stands in for it.
+//!
+//! Every flag of a running part can also be given as `LIGHTSHIP_<FLAG>`; flags that Cilium has carry Cilium's name. What
+//! cannot be understood ends the process with exit code 2 and a message that names the flag, the value and what is
+//! allowed.
+
+mod admin_address;
+mod agent;
+mod connection;
+mod lease_timing;
+mod list;
+mod operator;
+mod query;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use admin_address::AdminAddress;
+pub(crate) use agent::AgentArgs;
+pub(crate) use connection::Connection;
+pub(crate) use lease_timing::LeaseTimingArgs;
+pub(crate) use operator::OperatorArgs;
+pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs};
+
+/// LoadBalancer addresses for bare-metal Kubernetes: handed out, announced, and moved when a node fails.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lightship",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// How much is logged to stderr.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "info",
+        env = "LIGHTSHIP_LOG_LEVEL"
+    )]
+    pub(crate) log_level: LogLevel,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Hand out addresses and choose the node that holds each (runs until it is told to stop).
+    Operator(OperatorArgs),
+    /// Announce the addresses this node holds (runs until it is told to stop).
+    Agent(AgentArgs),
+    /// Print the custom resource definitions.
+    Crd,
+    /// Look into the kernel maps of this node.
+    Map(MapArgs),
+    /// Show pools, services without an address, and holders at a glance.
+    Status(QueryArgs),
+    /// List the addresses that pools have given, and to which services.
+    Ips(QueryArgs),
+    /// List the nodes that hold services' addresses.
+    Holders(QueryArgs),
+    /// Show the settings a running agent or operator uses.
+    Config(ConfigArgs),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! What the agent is told.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::{AdminAddress, LeaseTimingArgs, list};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The name of the node this agent runs on, as Kubernetes knows it.
+    #[arg(long, value_name = "NODE", env = "NODE_NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) node_name: String,
+    /// Where health, readiness, metrics and settings are served.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:9964",
+        env = "LIGHTSHIP_ADMIN_ADDRESS"
+    )]
+    pub(crate) admin_address: AdminAddress,
+    /// The interfaces that may announce, such as eth0,eth1 or eth+; without it every suitable one.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        env = "LIGHTSHIP_DEVICES",
+        value_parser = list::device
+    )]
+    pub(crate) devices: Vec<String>,
+    /// Where bpffs is mounted.
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "/sys/fs/bpf",
+        env = "LIGHTSHIP_BPFFS"
+    )]
+    pub(crate) bpffs: PathBuf,
+    /// How many addresses, times interfaces, the kernel can answer for.
+    #[arg(
+        long,
+        value_name = "ENTRIES",
+        default_value_t = 65_536,
+        env = "LIGHTSHIP_MAP_CAPACITY",
+        value_parser = clap::value_parser!(u32).range(1..=16_777_216)
+    )]
+    pub(crate) map_capacity: u32,
+    #[command(flatten)]
+    pub(crate) timings: LeaseTimingArgs,
+}

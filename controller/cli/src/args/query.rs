@@ -1,0 +1,74 @@
+//! What the commands that people type are told.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::AdminAddress;
+
+/// How a command's result is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns, for people.
+    #[default]
+    Table,
+    /// A list of objects, for programs.
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// How the result is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MapArgs {
+    /// Where bpffs is mounted.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "/sys/fs/bpf",
+        env = "LIGHTSHIP_BPFFS"
+    )]
+    pub(crate) bpffs: PathBuf,
+    /// How the result is printed.
+    #[arg(short, long, global = true, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: MapCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MapCommand {
+    /// List the maps with the number of their elements.
+    List,
+    /// Print the elements of a map.
+    Get {
+        /// The map's name, as `lightship map list` prints it.
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting and its value.
+    View {
+        /// Where the agent or operator in question serves its settings.
+        #[arg(
+            long,
+            value_name = "ADDRESS:PORT",
+            default_value = "127.0.0.1:9964",
+            env = "LIGHTSHIP_ADMIN_ADDRESS"
+        )]
+        admin_address: AdminAddress,
+    },
+}

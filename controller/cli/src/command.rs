@@ -1,0 +1,31 @@
+//! The subcommands, one file each.
+
+pub(crate) mod agent;
+pub(crate) mod config;
+pub(crate) mod crd;
+pub(crate) mod holders;
+pub(crate) mod ips;
+pub(crate) mod map;
+pub(crate) mod operator;
+pub(crate) mod status;
+
+use std::future::Future;
+
+use anyhow::Context as _;
+use kube::Client;
+
+use crate::args::Connection;
+use crate::kubeconfig::{self, Asker};
+
+/// Runs a short question to the cluster.
+fn ask<F: Future<Output = anyhow::Result<()>>>(
+    connection: &Connection,
+    question: impl FnOnce(Client) -> F,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .context("failed to start the async runtime")?
+        .block_on(async {
+            question(kubeconfig::client(connection.kubeconfig.as_deref(), Asker::Person).await?).await
+        })
+}

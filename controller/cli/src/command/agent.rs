@@ -1,0 +1,38 @@
+//! `lightship agent`.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+use crate::admin::{Admin, Shown};
+use crate::args::{AgentArgs, Connection};
+use crate::kubeconfig::{self, Asker};
+use crate::settings::Settings;
+use crate::stub::agent::{Agent, Options};
+use crate::{foreground, signal};
+
+pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()> {
+    foreground::runtime()?.block_on(async {
+        let stop = signal::stop()?;
+        let timings = args.timings.timings();
+        let settings = Settings::of_agent(&args, &connection.namespace, timings);
+        let admin = Admin::bind(args.admin_address).await?;
+        let client = kubeconfig::client(connection.kubeconfig.as_deref(), Asker::Daemon).await?;
+        let options = Options {
+            node: args.node_name,
+            namespace: connection.namespace.clone(),
+            timings,
+            devices: args.devices,
+            bpffs: args.bpffs,
+            map_capacity: args.map_capacity,
+        };
+        let mut registry = Registry::default();
+        let agent = Agent::new(options, client, &mut registry);
+        let shown = Shown {
+            ready: agent.ready(),
+            registry: Arc::new(registry),
+            settings,
+        };
+        foreground::run(agent.run(stop.clone()), admin, shown, stop).await
+    })
+}

@@ -1,0 +1,156 @@
+//! `lightship status`: pools, services without an address, and holders at a glance.
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
+use lightship_crd::{CiliumLoadBalancerIPPool, condition};
+use serde::Serialize;
+
+use super::holders::{HolderRow, holders};
+use super::{ask, ips::pools};
+use crate::args::{Connection, Format, QueryArgs};
+use crate::output::{self, Row, table};
+
+#[derive(Debug, Serialize)]
+struct Overview {
+    pools: Vec<PoolRow>,
+    pending: Vec<PendingRow>,
+    holders: Vec<HolderRow>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct PoolRow {
+    name: String,
+    state: &'static str,
+    total: String,
+    used: String,
+    available: String,
+}
+
+/// A service of type `LoadBalancer` that has no address yet.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct PendingRow {
+    service: String,
+    reason: String,
+}
+
+impl Row for PoolRow {
+    const HEADINGS: &'static [&'static str] = &["POOL", "STATE", "TOTAL", "USED", "AVAILABLE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.state.to_owned(),
+            self.total.clone(),
+            self.used.clone(),
+            self.available.clone(),
+        ]
+    }
+}
+
+impl Row for PendingRow {
+    const HEADINGS: &'static [&'static str] = &["SERVICE WITHOUT ADDRESS", "WHY"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.service.clone(), self.reason.clone()]
+    }
+}
+
+pub(crate) fn run(connection: &Connection, args: QueryArgs) -> anyhow::Result<()> {
+    ask(connection, async |client| {
+        let overview = Overview {
+            pools: pools(client.clone()).await?.iter().map(pool_row).collect(),
+            pending: pending(client.clone()).await?,
+            holders: holders(client, &connection.namespace).await?,
+        };
+        match args.output {
+            Format::Json => {
+                let json = serde_json::to_string_pretty(&overview)
+                    .context("failed to write the overview as JSON")?;
+                output::print(&format!("{json}\n"))
+            }
+            Format::Table => output::print(&render(&overview)),
+        }
+    })
+}
+
+fn render(overview: &Overview) -> String {
+    [
+        section(&overview.pools, "No pools: create a CiliumLoadBalancerIPPool."),
+        section(
+            &overview.pending,
+            "Every service of type LoadBalancer has an address.",
+        ),
+        section(&overview.holders, "No node holds an address."),
+    ]
+    .join("\n")
+}
+
+fn section<R: Row>(rows: &[R], nothing: &str) -> String {
+    if rows.is_empty() {
+        return format!("{nothing}\n");
+    }
+    table(R::HEADINGS, &rows.iter().map(Row::cells).collect::<Vec<_>>())
+}
+
+fn pool_row(pool: &CiliumLoadBalancerIPPool) -> PoolRow {
+    let conditions = || pool.status.iter().flat_map(|status| &status.conditions);
+    let of_type = |type_: &str| conditions().find(|condition| condition.type_ == type_);
+    let is = |type_: &str| of_type(type_).is_some_and(|condition| condition.status == "True");
+    let count =
+        |type_: &str| of_type(type_).map_or_else(|| "?".to_owned(), |condition| condition.message.clone());
+    let state = match (
+        pool.spec.disabled,
+        is(condition::pool::CONFLICT),
+        is(condition::pool::BAD_BLOCK),
+    ) {
+        (true, ..) => "disabled",
+        (_, true, _) => "conflicting",
+        (.., true) => "bad block",
+        _ if pool.status.is_none() => "not seen yet",
+        _ => "in use",
+    };
+    PoolRow {
+        name: pool.name_any(),
+        state,
+        total: count(condition::pool::IPS_TOTAL),
+        used: count(condition::pool::IPS_USED),
+        available: count(condition::pool::IPS_AVAILABLE),
+    }
+}
+
+async fn pending(client: Client) -> anyhow::Result<Vec<PendingRow>> {
+    let services = Api::<Service>::all(client).list(&ListParams::default()).await;
+    Ok(services
+        .context("failed to list the services; may you read them?")?
+        .items
+        .iter()
+        .filter_map(pending_row)
+        .collect())
+}
+
+fn pending_row(service: &Service) -> Option<PendingRow> {
+    let is_load_balancer = service.spec.as_ref()?.type_.as_deref() == Some("LoadBalancer");
+    let status = service.status.as_ref();
+    let ingress = status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    if !is_load_balancer || ingress.is_some_and(|ingress| !ingress.is_empty()) {
+        return None;
+    }
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let condition = conditions
+        .into_iter()
+        .flatten()
+        .find(|c| c.type_ == condition::service::REQUEST_SATISFIED);
+    Some(PendingRow {
+        service: format!(
+            "{}/{}",
+            service.namespace().unwrap_or_default(),
+            service.name_any()
+        ),
+        reason: condition.map_or_else(
+            || "nobody has looked at it: is the operator running, and does the class fit?".to_owned(),
+            |condition| condition.message.clone(),
+        ),
+    })
+}

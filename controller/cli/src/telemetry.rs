@@ -1,0 +1,59 @@
+//! Logs, to stderr: stdout belongs to the commands' results.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+use crate::args::LogLevel;
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to start logging")]
+    Start(#[source] TryInitError),
+}
+
+/// Starts logging for the whole process.
+pub(crate) fn start(level: LogLevel) -> anyhow::Result<()> {
+    // The libraries below speak of every connection; theirs is worth reading only when asked for everything.
+    let libraries = if level == LogLevel::Trace {
+        LevelFilter::TRACE
+    } else {
+        LevelFilter::WARN
+    };
+    let ours = filter(level);
+    let targets = [
+        "lightship",
+        "lightship_operator",
+        "lightship_agent",
+        "lightship_datapath",
+        "lightship_core",
+    ];
+    let filter = targets.into_iter().fold(
+        Targets::new().with_default(libraries.min(ours)),
+        |filter, target| filter.with_target(target, ours),
+    );
+    tracing_subscriber::registry()
+        .with(
+            tracing_subscriber::fmt::layer()
+                .with_writer(io::stderr)
+                .with_ansi(io::stderr().is_terminal()),
+        )
+        .with(filter)
+        .try_init()
+        .map_err(Error::Start)?;
+    Ok(())
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
