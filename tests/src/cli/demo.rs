@@ -6,6 +6,7 @@ use anyhow::Result;
 use lightship_tests::{
     Lab, Options,
     journey::{Walk, failover, j0},
+    lab::unit::Unit,
 };
 
 use crate::commands::say;
@@ -21,6 +22,13 @@ pub(crate) fn run(name: &str, keep: bool) -> Result<()> {
         say(&format!("\nIt took {:.1} s.\n", start.elapsed().as_secs_f64()))?;
         walk(&Walk::aloud(&lab))
     });
+    if walked.is_err()
+        && let Ok(lab) = Lab::attach(name)
+    {
+        for unit in Unit::all(lab.folder()) {
+            say(&format!("\n{}\n", unit.last_words(lab.folder())))?;
+        }
+    }
     if keep {
         say(&format!(
             "\nThe lab is still up. Look around:\n\

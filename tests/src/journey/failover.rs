@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -73,17 +73,21 @@ impl Timeline {
     }
 
     fn table(&self) -> String {
+        let mut rows = vec![
+            (self.last_answer, format!("last answer of {}", self.old)),
+            (0.0, format!("{} has lost its power", self.old)),
+            (self.first_answer, format!("first answer of {}", self.new)),
+        ];
+        rows.extend(
+            self.announced
+                .map(|time| (time, format!("first gratuitous ARP of {}", self.new))),
+        );
+        rows.sort_by(|one, other| one.0.total_cmp(&other.0));
         let mut table = String::from("\n     time  what the jumpbox saw\n");
-        let mut row = |time: f64, what: &str| {
+        for (time, what) in rows {
             // Writing to a string cannot fail.
             let _ = writeln!(table, "{time:>+8.3}s  {what}");
-        };
-        row(self.last_answer, &format!("last answer of {}", self.old));
-        row(0.0, &format!("{} has lost its power", self.old));
-        if let Some(announced) = self.announced {
-            row(announced, &format!("first gratuitous ARP of {}", self.new));
         }
-        row(self.first_answer, &format!("first answer of {}", self.new));
         let _ = writeln!(table, "\n  {ADDRESS} was silent for {:.3} s.", self.gap());
         table
     }
@@ -109,17 +113,18 @@ pub fn crash_holder(walk: &Walk<'_>) -> Result<Timeline> {
         Ok(())
     })?;
     walk.show(&format!("\n$ hack/lab node crash {}\n", old.name()))?;
-    lab.crash(old.name())?;
-    let crashed = SystemTime::now()
+    let off = lab.crash(old.name())?;
+    let off = off
         .duration_since(UNIX_EPOCH)
         .context("failed to read the clock")?
         .as_secs_f64();
-    let timeline = eventually("another node answering", PATIENCE, || {
-        Timeline::read(walk, &capture.frames(), crashed, &old)
-    });
+    let read = || Timeline::read(walk, &capture.frames(), off, &old);
+    let answered = eventually("another node answering", PATIENCE, read);
     // Ended in any case: it would go on for ever.
     let probed = probe.finish()?;
-    let timeline = timeline?;
+    answered?;
+    // Read again, for what was still on its way when the first answer was seen.
+    let timeline = read()?;
     walk.show(&timeline.table())?;
     walk.show(&format!(
         "  Of {} requests {} were answered.\n",

@@ -1,8 +1,11 @@
 //! Breaking the lab and mending it.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{
     Lab,
@@ -14,15 +17,15 @@ use crate::process;
 
 impl Lab {
     /// Pulls a node's power: no process of it gets to say goodbye, its links go, and its namespaces with its pins.
-    /// Nothing happens when it is off already.
-    pub fn crash(&self, node: &str) -> Result<()> {
+    /// Nothing happens when it is off already. Returns when it had no power any more.
+    pub fn crash(&self, node: &str) -> Result<SystemTime> {
         let node = self.node(node)?;
         let Some(holder) = node.holder(&self.folder) else {
-            return Ok(());
+            return Ok(SystemTime::now());
         };
         let network = holder.network().unwrap_or_default();
-        // The plugs first: a machine without power answers nothing, not even from its kernel. Its processes have been frozen
-        // before, so that none sees its link go.
+        // Frozen first, so that no process sees its link go; then the plugs, because a machine without power answers
+        // nothing, not even from its kernel; then the rest.
         let members: Vec<_> = process::members(self.folder.path(), std::slice::from_ref(&network))
             .into_iter()
             .filter(|process| process.network().as_ref() == Some(&network))
@@ -31,11 +34,13 @@ impl Lab {
             process.signal("STOP")?;
         }
         network::unplug(&self.folder, &self.fabric, &node)?;
+        let off = SystemTime::now();
         for process in &members {
             process.kill()?;
         }
-        fs::remove_file(self.folder.entry("hosts", node.name()))?;
-        Ok(())
+        let entry = self.folder.entry("hosts", node.name());
+        fs::remove_file(&entry).with_context(|| format!("failed to remove {}", entry.display()))?;
+        Ok(off)
     }
 
     /// Builds a crashed node again and starts what ran on it, except what had been stopped on purpose.
