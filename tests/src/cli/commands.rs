@@ -192,7 +192,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
         Command::Node {
             verb: NodeVerb::Crash,
             node,
-        } => lab()?.crash(&node)?,
+        } => {
+            lab()?.crash(&node)?;
+        }
         Command::Node {
             verb: NodeVerb::Revive,
             node,
