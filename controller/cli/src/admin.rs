@@ -52,6 +52,12 @@ impl Admin {
         Ok(Self(listener))
     }
 
+    /// Where it listens; tells the port when none was chosen.
+    #[cfg(test)]
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
     /// Serves until told to stop.
     pub(crate) async fn serve(self, shown: Shown, stop: CancellationToken) -> Result<(), Error> {
         axum::serve(self.0, router(shown))

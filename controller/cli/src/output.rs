@@ -68,16 +68,34 @@ pub(crate) fn table(headings: &[&str], cells: &[Vec<String>]) -> String {
 
 /// Says on one line why the process fails. There is nobody to tell if stderr is gone.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let line = format!("lightship: {error:#}")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    drop(writeln!(io::stderr().lock(), "{line}"));
+    drop(writeln!(io::stderr().lock(), "lightship: {}", one_line(error)));
+}
+
+/// The error and its causes. Some libraries repeat the cause in their own text, so a cause already told is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_and_on_one_line() {
+        let error = anyhow::anyhow!("refused")
+            .context("failed to connect:\n refused")
+            .context("failed to ask");
+        assert_eq!(one_line(&error), "failed to ask: failed to connect: refused");
+    }
 
     #[test]
     fn columns_line_up() {

@@ -9,6 +9,15 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::args::LogLevel;
 
+/// The crates whose logs are ours.
+const PARTS: [&str; 5] = [
+    "lightship",
+    "lightship_operator",
+    "lightship_agent",
+    "lightship_datapath",
+    "lightship_core",
+];
+
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -18,24 +27,15 @@ pub(crate) enum Error {
 
 /// Starts logging for the whole process.
 pub(crate) fn start(level: LogLevel) -> anyhow::Result<()> {
-    // The libraries below speak of every connection; theirs is worth reading only when asked for everything.
-    let libraries = if level == LogLevel::Trace {
-        LevelFilter::TRACE
-    } else {
-        LevelFilter::WARN
+    // What fails in the libraries below comes back as an error and is told once, by us.
+    let libraries = match level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::INFO,
+        LogLevel::Error | LogLevel::Warn | LogLevel::Info => LevelFilter::OFF,
     };
-    let ours = filter(level);
-    let targets = [
-        "lightship",
-        "lightship_operator",
-        "lightship_agent",
-        "lightship_datapath",
-        "lightship_core",
-    ];
-    let filter = targets.into_iter().fold(
-        Targets::new().with_default(libraries.min(ours)),
-        |filter, target| filter.with_target(target, ours),
-    );
+    let filter = Targets::new()
+        .with_default(libraries)
+        .with_targets(PARTS.map(|part| (part, filter(level))));
     tracing_subscriber::registry()
         .with(
             tracing_subscriber::fmt::layer()

@@ -6,7 +6,7 @@ use crate::command::config::fetch;
 /// A server on a free port, and the switch of its readiness.
 async fn server() -> (AdminAddress, watch::Sender<bool>, CancellationToken) {
     let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = AdminAddress(admin.0.local_addr().unwrap());
+    let address = AdminAddress(admin.address().unwrap());
     let (switch, ready) = watch::channel(false);
     let mut registry = Registry::default();
     registry.register("frames", "Frames announced", Counter::<u64>::default());

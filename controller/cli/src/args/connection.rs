@@ -7,7 +7,7 @@ use lightship_crd::lease;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// The kubeconfig to use; without it that of KUBECONFIG, else the pod's own service account.
+    /// The kubeconfig to use; without it that of `KUBECONFIG`, else the pod's own service account.
     // KUBECONFIG is not bound here: unlike the flag it may name several files.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
