@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,16 @@ pub fn lightship() -> Result<PathBuf> {
     }
     beside("lightship")
         .context("failed to find the lightship program; `cargo build` makes it, or set LIGHTSHIP_BIN")
+}
+
+/// PATH with the `lightship` program on it, if there is one.
+#[must_use]
+pub fn path() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let first = lightship()
+        .ok()
+        .and_then(|program| Some(program.parent()?.to_path_buf()));
+    env::join_paths(first.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
 }
 
 /// The lab's own program, which is also the backend of the sample services.

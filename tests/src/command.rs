@@ -1,6 +1,7 @@
 //! Runs a real tool to its end. A tool that fails becomes an error that shows its command line and what it said.
 
 use std::{
+    ffi::OsString,
     io::Write as _,
     process::{Command, Stdio},
 };
@@ -31,6 +32,7 @@ impl Outcome {
 pub struct Tool {
     argv: Vec<String>,
     input: Option<String>,
+    env: Vec<(&'static str, OsString)>,
 }
 
 impl Tool {
@@ -39,6 +41,7 @@ impl Tool {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
             input: None,
+            env: Vec::new(),
         }
     }
 
@@ -46,6 +49,13 @@ impl Tool {
     #[must_use]
     pub fn input(mut self, input: impl Into<String>) -> Self {
         self.input = Some(input.into());
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.env.push((name, value.into()));
         self
     }
 
@@ -114,6 +124,7 @@ impl Tool {
         let mut command = Command::new(program);
         command.args(args);
         without_proxies(&mut command);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
 }

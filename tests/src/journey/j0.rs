@@ -207,8 +207,7 @@ pub fn counted(walk: &Walk<'_>) -> Result<()> {
             node.name()
         );
     }
-    let program = crate::binaries::lightship()?.to_string_lossy().into_owned();
-    let listed = walk.on(&holder, &[&program, "map", "list"])?;
+    let listed = walk.on(&holder, &["lightship", "map", "list"])?;
     ensure!(
         listed.contains("cilium_l2_responder_v4"),
         "the table is not listed: {listed}"

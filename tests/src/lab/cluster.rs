@@ -17,13 +17,12 @@ use crate::{
 impl Lab {
     /// kubectl as the cluster's admin.
     pub fn kubectl_tool<S: AsRef<str>>(&self, args: &[S]) -> Result<Tool> {
-        let program = binaries::control_plane("kubectl")?.to_string_lossy().into_owned();
-        let kubeconfig = format!("--kubeconfig={}", self.folder.kubeconfig().display());
-        Ok(Tool::new(
-            [program, kubeconfig]
-                .into_iter()
-                .chain(args.iter().map(|arg| arg.as_ref().to_owned())),
-        ))
+        let program = path_text(&binaries::control_plane("kubectl")?);
+        let line = [program]
+            .into_iter()
+            .chain(args.iter().map(|arg| arg.as_ref().to_owned()));
+        // By the environment, because plugins take no flag in front of their name.
+        Ok(Tool::new(line).env("KUBECONFIG", self.folder.kubeconfig()))
     }
 
     /// Runs kubectl, which must succeed.

@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use self::{
     folder::{Folder, Record},
     host::{Host, MOST_NODES},
+    unit::Unit,
 };
 use crate::{
     binaries,
@@ -88,6 +89,9 @@ impl Lab {
                 options.nodes,
                 lab.nodes
             );
+            if !options.bare && Unit::find(&lab.folder, "operator-1").is_err() {
+                lab.install()?;
+            }
             return Ok(lab);
         }
         Self::down(name)?;
@@ -142,12 +146,16 @@ impl Lab {
             lab.start_kube_proxy(&node)?;
         }
         if !options.bare {
-            lab.install_manifests()?;
-            lab.start_lightship()?;
+            lab.install()?;
         }
         record.complete = true;
         folder.write_record(&record)?;
         Ok(lab)
+    }
+
+    fn install(&self) -> Result<()> {
+        self.install_manifests()?;
+        self.start_lightship()
     }
 
     fn start_hosts(&self) -> Result<()> {
@@ -209,9 +217,12 @@ impl Lab {
         Host::named(name, self.nodes)
     }
 
-    /// A tool to be run on a host.
+    /// A tool to be run on a host, where `lightship` is on PATH and the cluster is the admin's to use.
     pub fn tool<S: AsRef<str>>(&self, host: &str, argv: &[S]) -> Result<Tool> {
-        self.host(host)?.tool(&self.folder, argv)
+        let tool = self.host(host)?.tool(&self.folder, argv)?;
+        Ok(tool
+            .env("KUBECONFIG", self.folder.kubeconfig())
+            .env("PATH", binaries::path()))
     }
 
     /// Runs a tool on a host; it must succeed.

@@ -22,10 +22,13 @@ fn sweep() -> Result<()> {
         .flatten()
     {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let abandoned = Folder::of(&name)?
+        if !name.starts_with(PREFIX) || entry.path().join(KEPT).exists() {
+            continue;
+        }
+        if Folder::of(&name)?
             .record()
-            .is_some_and(|record| !record.builder.alive());
-        if name.starts_with(PREFIX) && abandoned && !entry.path().join(KEPT).exists() {
+            .is_some_and(|record| !record.builder.alive())
+        {
             Lab::down(&name)?;
         }
     }
