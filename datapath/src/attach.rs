@@ -127,7 +127,8 @@ pub(crate) fn replace(
     }
 }
 
-/// Removes a pin, and the program from the interface with it. Nothing to remove is fine.
+/// Removes a pin; the kernel takes the program off the interface a moment later, when nothing holds the link any more.
+/// Nothing to remove is fine.
 pub(crate) fn detach(pins: &Pins, interface: InterfaceIndex) -> Result<(), AttachError> {
     let pin = pins.link(interface);
     match std::fs::remove_file(&pin) {

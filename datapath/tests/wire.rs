@@ -500,7 +500,13 @@ fn cleanup_leaves_nothing() {
         "a link, four maps, three directories: {removed:?}"
     );
     assert_eq!(pinned(), before);
-    assert_eq!(programs_on("near"), []);
+    let bound = Instant::now() + SOON;
+    while !programs_on("near").is_empty() {
+        assert!(
+            Instant::now() < bound,
+            "a link without a pin goes as soon as the kernel gets to it"
+        );
+    }
     assert_eq!(cleanup(Path::new(BPFFS)).expect("again"), Vec::<PathBuf>::new());
 }
 

@@ -40,6 +40,10 @@ pub(crate) fn write(ctx: &TcContext, head: &[u8; FRAME_LEN]) -> Result<(), i64> 
 
 /// Sends the frame out of the interface it came in on.
 #[inline(always)]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a verdict is an int; only the helper's register is wider"
+)]
 pub(crate) fn send_back(ifindex: u32) -> i32 {
     // SAFETY: takes no pointer; an index that is gone drops the frame.
     let verdict = unsafe { bpf_redirect(ifindex, 0) };

@@ -5,6 +5,10 @@
 #![no_main]
 #![feature(core_intrinsics)]
 #![expect(
+    clippy::inline_always,
+    reason = "the kernel's verifier takes no aggregates across real calls"
+)]
+#![expect(
     missing_docs,
     reason = "the attribute on the program drops the documentation of what it makes public"
 )]
@@ -30,6 +34,10 @@ const NEXT: i32 = -1;
 
 /// The name is a contract: `lightship_abi::names::INGRESS_PROGRAM`.
 #[classifier]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the attribute hands the context over"
+)]
 #[expect(
     unreachable_pub,
     reason = "the loader reaches it through the object's symbol table"
