@@ -46,14 +46,13 @@ pub fn lightship() -> Result<PathBuf> {
         .context("failed to find the lightship program; `cargo build` makes it, or set LIGHTSHIP_BIN")
 }
 
-/// PATH with the `lightship` program on it, if there is one.
+/// PATH with the `lightship` and `kubectl` in use in front of others, if they are there.
 #[must_use]
 pub fn path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
-    let first = lightship()
-        .ok()
-        .and_then(|program| Some(program.parent()?.to_path_buf()));
-    env::join_paths(first.into_iter().chain(env::split_paths(&path))).unwrap_or(path)
+    let programs = [lightship(), control_plane("kubectl")].into_iter().flatten();
+    let folders = programs.filter_map(|program| Some(program.parent()?.to_path_buf()));
+    env::join_paths(folders.chain(env::split_paths(&path))).unwrap_or(path)
 }
 
 /// The lab's own program, which is also the backend of the sample services.
