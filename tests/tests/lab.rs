@@ -86,11 +86,11 @@ fn labs_stand_side_by_side_and_leave_nothing() {
     assert_ne!(slot, one.folder().record().unwrap().slot);
     let again = Lab::up(&name, &bare(1)).unwrap();
     assert_eq!(again.folder().record().unwrap().slot, slot);
-    assert!(!residue(two.folder(), slot).is_empty());
+    assert!(!residue(two.folder()).is_empty());
 
     Lab::down(&name).unwrap();
     Lab::down(&name).unwrap();
-    assert_eq!(residue(&Folder::of(&name).unwrap(), slot), Vec::<String>::new());
+    assert_eq!(residue(&Folder::of(&name).unwrap()), Vec::<String>::new());
     one.kubectl(&["get", "nodes"]).unwrap();
     one.down().unwrap();
 }
@@ -104,5 +104,5 @@ fn what_an_interrupted_up_left_is_taken_away() {
     record.complete = false;
     folder.write_record(&record).unwrap();
     lab.down().unwrap();
-    assert_eq!(residue(&folder, record.slot), Vec::<String>::new());
+    assert_eq!(residue(&folder), Vec::<String>::new());
 }

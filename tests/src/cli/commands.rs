@@ -160,8 +160,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
         Command::Status => say(&lab()?.status())?,
         Command::Residue => {
             let folder = Folder::of(&name)?;
-            let slot = folder.record().and_then(|record| record.slot);
-            for line in residue(&folder, slot) {
+            for line in residue(&folder) {
                 say(&format!(
                     "{line}
 "

@@ -28,7 +28,7 @@ pub const LEASE: &str = "cilium-l2announce-default-cilium-ingress-basic-ingress"
 pub const MAP: &str = "/sys/fs/bpf/tc/globals/cilium_l2_responder_v4";
 
 /// Generous: the machines that run tests are shared. What is measured is measured elsewhere.
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Steps 1 to 4: from nothing to a page fetched through the address.
 pub fn announce(walk: &Walk<'_>) -> Result<()> {

@@ -5,6 +5,8 @@
 //! one end of a link to `mgmt`, so that kubectl works from there. Labs that run side by side differ in this
 //! link's name and in the management network: lab number S has link `lightshipS` and 172.31.(255-S).0/24.
 
+use std::{fs, path::Path};
+
 use anyhow::{Result, bail};
 
 use super::{folder::Folder, host::Host};
@@ -28,10 +30,19 @@ pub(super) fn mac(segment: u32, number: u32) -> String {
     format!("02:00:00:00:{segment:02x}:{number:02x}")
 }
 
-/// The link to the machine's own namespace.
-#[must_use]
-pub fn uplink(slot: u8) -> String {
+fn uplink(slot: u8) -> String {
     format!("lightship{slot}")
+}
+
+/// The links that this lab has in the machine's own namespace; they say whose they are.
+pub(super) fn uplinks(folder: &Folder) -> Vec<String> {
+    let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let ours = links.filter(|link| {
+        let alias = fs::read_to_string(link.path().join("ifalias")).unwrap_or_default();
+        Path::new(alias.trim()) == folder.path()
+    });
+    ours.map(|link| link.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// An address on the lab's management network.
@@ -55,9 +66,10 @@ pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
             continue;
         }
         let address = management_address(slot, 253);
+        let alias = folder.path().display();
         batch(
             None,
-            &format!("addr add {address}/24 dev {link}\nlink set {link} up\n"),
+            &format!("link set {link} alias {alias}\naddr add {address}/24 dev {link}\nlink set {link} up\n"),
         )?;
         let api = management_address(slot, fabric.number());
         // The bridge's own address is fixed: left alone it would follow its ports', under the eyes of its neighbours.

@@ -6,18 +6,13 @@ use super::{faults::VANISH, folder::Folder, host::Host, network};
 use crate::{command::Tool, eventually, process};
 
 /// Everything found of a lab, one line each; empty when it has left nothing.
-pub fn residue(folder: &Folder, slot: Option<u8>) -> Vec<String> {
+#[must_use]
+pub fn residue(folder: &Folder) -> Vec<String> {
     let mut found: Vec<String> = process::members(folder.path(), &networks(folder))
         .iter()
         .map(|process| format!("process {} ({}) with its namespaces", process.pid, process.name()))
         .collect();
-    if let Some(link) = slot.map(network::uplink)
-        && Tool::new(["ip", "link", "show", "dev", &link])
-            .attempt()
-            .is_ok_and(|shown| shown.succeeded())
-    {
-        found.push(format!("link {link}"));
-    }
+    found.extend(network::uplinks(folder).iter().map(|link| format!("link {link}")));
     if folder.path().exists() {
         found.push(format!("folder {}", folder.path().display()));
     }
@@ -26,7 +21,10 @@ pub fn residue(folder: &Folder, slot: Option<u8>) -> Vec<String> {
 
 /// Takes a lab away, in whatever state it is, and checks that nothing is left.
 pub(super) fn remove(folder: &Folder) -> Result<()> {
-    let slot = folder.record().and_then(|record| record.slot);
+    // While its far end is there, for afterwards the kernel removes it by itself and another lab may take its name.
+    for link in network::uplinks(folder) {
+        Tool::new(["ip", "link", "del", &link]).attempt()?;
+    }
     eventually("the end of all processes", VANISH, || {
         // Again until none is found: a process may have started another meanwhile.
         let members = process::members(folder.path(), &networks(folder));
@@ -36,13 +34,9 @@ pub(super) fn remove(folder: &Folder) -> Result<()> {
         ensure!(members.is_empty(), "{} still run", members.len());
         Ok(())
     })?;
-    if let Some(link) = slot.map(network::uplink) {
-        // Its far end went with the fabric, and it with its far end, but the kernel takes its time.
-        Tool::new(["ip", "link", "del", &link]).attempt()?;
-    }
     folder.remove()?;
     eventually("a machine without the lab", VANISH, || {
-        let left = residue(folder, slot);
+        let left = residue(folder);
         ensure!(left.is_empty(), "{}", left.join(", "));
         Ok(())
     })

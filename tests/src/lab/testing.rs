@@ -10,6 +10,10 @@ use crate::process;
 const PREFIX: &str = "test-";
 const KEPT: &str = "kept";
 
+fn kept() -> bool {
+    std::env::var_os("LIGHTSHIP_KEEP").is_some()
+}
+
 /// Takes away what tests that were killed have left.
 fn sweep() -> Result<()> {
     let any = Folder::of(PREFIX)?;
@@ -54,9 +58,9 @@ impl TestLab {
         })
     }
 
-    /// Takes it down and fails if anything of it is left; dropping it could only print that.
+    /// Takes it down, unless it shall stay, and fails if anything of it is left; dropping it could only print that.
     pub fn down(self) -> Result<()> {
-        Lab::down(&self.name)
+        if kept() { Ok(()) } else { Lab::down(&self.name) }
     }
 }
 
@@ -83,7 +87,7 @@ impl Drop for TestLab {
                 );
             }
         }
-        if std::env::var_os("LIGHTSHIP_KEEP").is_some() {
+        if kept() {
             // Without the mark the next test would take it for the leftover of a killed one.
             if let Err(error) = fs::write(self.lab.folder().path().join(KEPT), "") {
                 eprintln!("failed to mark the lab as kept: {error}");
