@@ -238,6 +238,16 @@ fn a_restart_is_not_seen_on_the_wire() {
 }
 
 #[test]
+fn an_entry_added_again_keeps_its_counter() {
+    enter();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    ask(&Station::on("far"), VIP, SOON).expect("an answer");
+    assert!(datapath.execute(&[Action::AddEntry(vip())]).is_empty());
+    assert_eq!(datapath.observe().expect("an observation").entries[&vip()], 1);
+}
+
+#[test]
 fn a_fresh_agent_with_a_partial_view_removes_nothing() {
     enter();
     let mut datapath = open();
