@@ -333,6 +333,29 @@ fn a_tagged_frame_is_left_to_its_vlan() {
 }
 
 #[test]
+fn a_frame_that_is_not_in_one_piece_is_answered() {
+    enter();
+    ip("link set near mtu 9000");
+    ip("link set far mtu 9000");
+    let (station, receiver) = (Station::on("far"), Station::on("far"));
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    let frame = [request(mac_of("far"), CLIENT, VIP.octets()), vec![0xa5; 5000]].concat();
+    station.send_split(&frame);
+    let reply = receiver
+        .receive(SOON, |frame| frame.get(21) == Some(&2))
+        .expect("an answer");
+    assert_eq!(reply[22..28], mac_of("near"));
+    assert!(reply[42..] == frame[42..], "padding is kept");
+}
+
+#[test]
+fn an_agent_may_move_the_data_path_between_threads() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Datapath>();
+}
+
+#[test]
 fn a_new_hardware_address_is_answered_without_a_reload() {
     enter();
     let station = Station::on("far");

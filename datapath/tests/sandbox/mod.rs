@@ -144,6 +144,32 @@ impl Station {
         Self { socket }
     }
 
+    /// Sends a frame of more than a page so that it arrives with nothing but its Ethernet header in the linear part of
+    /// the buffer, as network cards that split headers deliver it.
+    pub(crate) fn send_split(&self, frame: &[u8]) {
+        assert!(frame.len() > 4096, "the kernel splits no shorter frame");
+        let on: libc::c_int = 1;
+        let length = size_of::<libc::c_int>().try_into().expect("a length");
+        #[expect(unsafe_code, reason = "nix does not know this option")]
+        // SAFETY: the pointer is to an int of the given length, which is what the option takes.
+        let status = unsafe {
+            libc::setsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_VNET_HDR,
+                (&raw const on).cast(),
+                length,
+            )
+        };
+        assert_eq!(
+            status, 0,
+            "a packet socket that takes the header of a virtual network card"
+        );
+        // Of that header, only the length of the frame's own headers matters here: 14, in the third field.
+        let header = [0, 0, 14, 0, 0, 0, 0, 0, 0, 0];
+        self.send(&[&header, frame].concat());
+    }
+
     pub(crate) fn send(&self, frame: &[u8]) {
         send(self.socket.as_raw_fd(), frame, MsgFlags::empty()).expect("sent");
     }
@@ -152,7 +178,7 @@ impl Station {
     pub(crate) fn receive(&self, within: Duration, wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
-            let mut frame = vec![0; 2048];
+            let mut frame = vec![0; 9216];
             let received = recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty());
             if matches!(received, Err(Errno::EAGAIN | Errno::EINTR)) {
                 continue;
