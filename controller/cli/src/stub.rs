@@ -1,46 +1,6 @@
-//! Stands in for the operator and the agent until their crates have them: the same names and shapes, no work.
+//! Stands in for the agent until its crate has it: the same names and shapes, no work.
 //!
-//! To be deleted, with its `mod` line, as soon as `lightship_operator` and `lightship_agent` export theirs; the
-//! commands then import from there.
-
-pub(crate) mod operator {
-    use lightship_core::service::DefaultClass;
-    use lightship_core::timing::LeaseTimings;
-    use prometheus_client::registry::Registry;
-    use tokio::sync::watch;
-    use tokio_util::sync::CancellationToken;
-
-    #[derive(Debug, thiserror::Error)]
-    pub(crate) enum Error {
-        #[error("failed to run the operator: it is not built into this binary yet")]
-        Missing,
-    }
-
-    #[expect(dead_code, reason = "the stub does no work")]
-    pub(crate) struct Options {
-        pub(crate) namespace: String,
-        pub(crate) identity: String,
-        pub(crate) timings: LeaseTimings,
-        pub(crate) default_class: DefaultClass,
-    }
-
-    pub(crate) struct Operator(watch::Sender<bool>);
-
-    impl Operator {
-        pub(crate) fn new(_: Options, _: kube::Client, _: &mut Registry) -> Self {
-            Self(watch::Sender::new(false))
-        }
-
-        pub(crate) fn ready(&self) -> watch::Receiver<bool> {
-            self.0.subscribe()
-        }
-
-        #[expect(clippy::unused_async, reason = "the real one waits")]
-        pub(crate) async fn run(self, _: CancellationToken) -> Result<(), Error> {
-            Err(Error::Missing)
-        }
-    }
-}
+//! To be deleted, with its `mod` line, as soon as `lightship_agent` exports its own; the command then imports from there.
 
 pub(crate) mod agent {
     use std::path::PathBuf;

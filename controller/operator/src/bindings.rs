@@ -19,11 +19,11 @@ use crate::status::Note;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LeaseWrite {
     /// Nothing is bound yet.
-    Create(Lease),
+    Create(Box<Lease>),
     /// The binding changes.
-    Replace(Lease),
+    Replace(Box<Lease>),
     /// Nothing is to be announced any more.
-    Delete(Lease),
+    Delete(Box<Lease>),
 }
 
 /// A write and what to tell, on the service and on the lease, once it is done.
@@ -62,44 +62,44 @@ impl LeaseForm {
                     Some(_) => "no node can announce it".to_owned(),
                     None => "the service was deleted".to_owned(),
                 };
-                let notes = vec![Note::warning("Withdrawn", format!("No node answers any more: {why}"))];
-                return Ok(Some(BindingUpdate { write: LeaseWrite::Delete(lease.clone()), notes }));
+                let notes = vec![Note::warning(
+                    "Withdrawn",
+                    format!("No node answers any more: {why}"),
+                )];
+                return Ok(Some(BindingUpdate {
+                    write: LeaseWrite::Delete(Box::new(lease.clone())),
+                    notes,
+                }));
             }
         };
         let Some(lease) = observed else {
             let spec = self.spec(placed, 0, now, now);
             let metadata = self.metadata(name, &placed.order, ObjectMeta::default())?;
             let notes = vec![Note::normal("Announced", announced(placed))];
-            let write = LeaseWrite::Create(Lease { metadata, spec: Some(spec) });
+            let write = LeaseWrite::Create(Box::new(Lease {
+                metadata,
+                spec: Some(spec),
+            }));
             return Ok(Some(BindingUpdate { write, notes }));
         };
-        let bound = index::lease::binding(lease).ok();
-        if bound.as_ref().is_some_and(|bound| bound.holder == placed.holder && bound.order == placed.order) {
+        let bound = lightship_edge::lease::binding(lease).ok();
+        if bound
+            .as_ref()
+            .is_some_and(|bound| bound.holder == placed.holder && bound.order == placed.order)
+        {
             return Ok(None);
         }
-        let (transitions, acquired) = self.succession(lease, bound.as_ref(), placed, now);
+        let (transitions, acquired) = succession(lease, bound.as_ref(), placed, now);
         let metadata = self.metadata(name, &placed.order, lease.metadata.clone())?;
         let spec = self.spec(placed, transitions, acquired, now);
-        let write = LeaseWrite::Replace(Lease { metadata, spec: Some(spec) });
-        Ok(Some(BindingUpdate { write, notes: told(bound.as_ref(), placed) }))
-    }
-
-    /// A change of holder starts a new epoch; a change of the work order alone does not.
-    fn succession(
-        &self,
-        lease: &Lease,
-        bound: Option<&Binding>,
-        placed: &Placed,
-        now: Timestamp,
-    ) -> (i32, Timestamp) {
-        let spec = lease.spec.as_ref();
-        let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
-        let acquired = spec.and_then(|spec| spec.acquire_time.as_ref()).map_or(now, |time| time.0);
-        if bound.is_some_and(|bound| bound.holder == placed.holder) {
-            (transitions, acquired)
-        } else {
-            (transitions.saturating_add(1), now)
-        }
+        let write = LeaseWrite::Replace(Box::new(Lease {
+            metadata,
+            spec: Some(spec),
+        }));
+        Ok(Some(BindingUpdate {
+            write,
+            notes: told(bound.as_ref(), placed),
+        }))
     }
 
     fn spec(&self, placed: &Placed, transitions: i32, acquired: Timestamp, now: Timestamp) -> LeaseSpec {
@@ -114,8 +114,10 @@ impl LeaseForm {
     }
 
     fn metadata(&self, name: &str, order: &WorkOrder, present: ObjectMeta) -> Result<ObjectMeta, Error> {
-        let text =
-            order.to_annotation().map_err(|source| Error::Encode { what: "a work order", source })?;
+        let text = order.to_annotation().map_err(|source| Error::Encode {
+            what: "a work order",
+            source,
+        })?;
         let mut annotations = present.annotations.unwrap_or_default();
         annotations.insert(annotation::SERVICE.to_owned(), order.service.to_string());
         annotations.insert(annotation::WORK_ORDER.to_owned(), text);
@@ -131,8 +133,27 @@ impl LeaseForm {
     }
 }
 
+/// A change of holder starts a new epoch; a change of the work order alone does not.
+fn succession(lease: &Lease, bound: Option<&Binding>, placed: &Placed, now: Timestamp) -> (i32, Timestamp) {
+    let spec = lease.spec.as_ref();
+    let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+    let acquired = spec
+        .and_then(|spec| spec.acquire_time.as_ref())
+        .map_or(now, |time| time.0);
+    if bound.is_some_and(|bound| bound.holder == placed.holder) {
+        (transitions, acquired)
+    } else {
+        (transitions.saturating_add(1), now)
+    }
+}
+
 fn addresses(order: &WorkOrder) -> String {
-    order.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    order
+        .addresses()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn announced(placed: &Placed) -> String {
@@ -160,8 +181,14 @@ pub(crate) fn lease_name(id: &ServiceId, observed: &BTreeMap<ServiceId, Lease>) 
         return name;
     }
     let plain = lightship_crd::lease::service(&id.namespace, &id.name);
-    let used = observed.values().any(|lease| lease.metadata.name.as_deref() == Some(&plain));
-    if used { lightship_crd::lease::service_distinct(&id.namespace, &id.name) } else { plain }
+    let used = observed
+        .values()
+        .any(|lease| lease.metadata.name.as_deref() == Some(&plain));
+    if used {
+        lightship_crd::lease::service_distinct(&id.namespace, &id.name)
+    } else {
+        plain
+    }
 }
 
 #[cfg(test)]
@@ -174,7 +201,10 @@ mod tests {
     const NAME: &str = "cilium-l2announce-default-web";
 
     fn form() -> LeaseForm {
-        LeaseForm { namespace: "kube-system".to_owned(), timings: LeaseTimings::default() }
+        LeaseForm {
+            namespace: "kube-system".to_owned(),
+            timings: LeaseTimings::default(),
+        }
     }
 
     fn placed(holder: &str, moved: Option<(Option<&str>, MoveCause)>) -> Outcome {
@@ -184,15 +214,30 @@ mod tests {
             addresses: vec!["10.0.10.0".parse().unwrap()],
             interfaces: vec![],
         }];
-        let order = WorkOrder { primary: service.clone(), service, announcements, standbys: vec![] };
+        let order = WorkOrder {
+            primary: service.clone(),
+            service,
+            announcements,
+            standbys: vec![],
+        };
         let moved = moved.map(|(former, cause)| (former.map(Into::into), cause));
-        Outcome::Placed(Placed { holder: holder.into(), order, moved })
+        Outcome::Placed(Placed {
+            holder: holder.into(),
+            order,
+            moved,
+        })
     }
 
     fn created() -> Lease {
         let first = placed("node-1", Some((None, MoveCause::First)));
-        match form().update(NAME, None, Some(&first), Timestamp::UNIX_EPOCH).unwrap() {
-            Some(BindingUpdate { write: LeaseWrite::Create(lease), .. }) => lease,
+        match form()
+            .update(NAME, None, Some(&first), Timestamp::UNIX_EPOCH)
+            .unwrap()
+        {
+            Some(BindingUpdate {
+                write: LeaseWrite::Create(lease),
+                ..
+            }) => *lease,
             other => panic!("a lease was expected, not {other:?}"),
         }
     }
@@ -200,19 +245,36 @@ mod tests {
     #[test]
     fn a_new_binding_has_every_field_that_describe_shows() {
         let lease = created();
-        assert_eq!(lease.metadata.labels.as_ref().unwrap()["lightship.dev/lease"], "service");
-        assert_eq!(lease.metadata.annotations.as_ref().unwrap()["lightship.dev/service"], "default/web");
+        assert_eq!(
+            lease.metadata.labels.as_ref().unwrap()["lightship.dev/lease"],
+            "service"
+        );
+        assert_eq!(
+            lease.metadata.annotations.as_ref().unwrap()["lightship.dev/service"],
+            "default/web"
+        );
         let spec = lease.spec.as_ref().unwrap();
         assert_eq!(spec.holder_identity.as_deref(), Some("node-1"));
-        assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(15), Some(0)));
+        assert_eq!(
+            (spec.lease_duration_seconds, spec.lease_transitions),
+            (Some(15), Some(0))
+        );
         assert!(spec.acquire_time.is_some() && spec.renew_time.is_some());
-        assert_eq!(index::lease::binding(&lease).unwrap().holder.as_str(), "node-1");
+        assert_eq!(
+            lightship_edge::lease::binding(&lease).unwrap().holder.as_str(),
+            "node-1"
+        );
     }
 
     #[test]
     fn what_is_bound_as_decided_is_not_written() {
         let decided = placed("node-1", None);
-        assert_eq!(form().update(NAME, Some(&created()), Some(&decided), Timestamp::now()).unwrap(), None);
+        assert_eq!(
+            form()
+                .update(NAME, Some(&created()), Some(&decided), Timestamp::now())
+                .unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -221,9 +283,13 @@ mod tests {
         lease.metadata.resource_version = Some("41".to_owned());
         let silent = MoveCause::Objected([NodeTrait::Silent].into());
         let decided = placed("node-2", Some((Some("node-1"), silent)));
-        let update =
-            form().update(NAME, Some(&lease), Some(&decided), Timestamp::UNIX_EPOCH).unwrap().unwrap();
-        let LeaseWrite::Replace(lease) = update.write else { panic!("a replacement was expected") };
+        let update = form()
+            .update(NAME, Some(&lease), Some(&decided), Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .unwrap();
+        let LeaseWrite::Replace(lease) = update.write else {
+            panic!("a replacement was expected")
+        };
         assert_eq!(lease.metadata.resource_version.as_deref(), Some("41"));
         assert_eq!(lease.spec.unwrap().lease_transitions, Some(1));
         assert_eq!(
@@ -236,9 +302,16 @@ mod tests {
     #[test]
     fn what_is_not_to_be_announced_is_unbound() {
         let unwanted = Outcome::Unwanted(Unwanted::NoPolicy);
-        let update = form().update(NAME, Some(&created()), Some(&unwanted), Timestamp::UNIX_EPOCH).unwrap();
+        let update = form()
+            .update(NAME, Some(&created()), Some(&unwanted), Timestamp::UNIX_EPOCH)
+            .unwrap();
         assert!(matches!(update.unwrap().write, LeaseWrite::Delete(_)));
-        assert_eq!(form().update(NAME, None, Some(&unwanted), Timestamp::UNIX_EPOCH).unwrap(), None);
+        assert_eq!(
+            form()
+                .update(NAME, None, Some(&unwanted), Timestamp::UNIX_EPOCH)
+                .unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -255,6 +328,9 @@ mod tests {
         let distinct = lease_name(&other, &observed);
         assert_ne!(name, distinct);
         observed.insert(other.clone(), named(&distinct));
-        assert_eq!((lease_name(&one, &observed), lease_name(&other, &observed)), (name, distinct));
+        assert_eq!(
+            (lease_name(&one, &observed), lease_name(&other, &observed)),
+            (name, distinct)
+        );
     }
 }

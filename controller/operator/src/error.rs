@@ -1,5 +1,6 @@
 //! What can end the operator, or fail in it and be tried again.
 
+use lightship_edge::ApiAnswer as _;
 use thiserror::Error;
 
 /// A failed operation.
@@ -65,23 +66,5 @@ impl Error {
             Self::Write { .. } => "write",
             Self::Encode { .. } => "encode",
         }
-    }
-}
-
-/// What `kube::Error` says about the API server's answer, in the words this crate needs.
-pub(crate) trait ApiAnswer {
-    /// The object is not there.
-    fn is_not_found(&self) -> bool;
-    /// The object changed meanwhile, or is there already.
-    fn is_conflict(&self) -> bool;
-}
-
-impl ApiAnswer for kube::Error {
-    fn is_not_found(&self) -> bool {
-        matches!(self, Self::Api(status) if status.is_not_found())
-    }
-
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Api(status) if status.is_conflict() || status.is_already_exists())
     }
 }

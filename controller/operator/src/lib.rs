@@ -1,1 +1,254 @@
 //! The operator: hands out addresses and decides which node holds each.
+//!
+//! Two replicas may run; the one that leads watches, decides and writes, the other waits. A new leader starts from
+//! fresh lists, never from what it remembers, and a leader that is stopped hands over only with no write in flight.
+
+mod bindings;
+mod error;
+mod index;
+mod leader;
+mod metrics;
+mod outbox;
+mod status;
+mod watches;
+mod world;
+mod writer;
+
+use std::time::Duration;
+
+use futures::stream::StreamExt as _;
+use kube::Client;
+use lightship_core::service::DefaultClass;
+use lightship_core::timing::LeaseTimings;
+use lightship_edge::{ApiAnswer as _, Clock};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+pub use error::Error;
+
+use bindings::LeaseForm;
+use leader::{Candidate, Leadership};
+use metrics::Metrics;
+use outbox::Target;
+use world::{Answer, World, Write};
+use writer::Writer;
+
+/// Changes that are taken in before something is decided, when they come thick and fast.
+const BATCH: usize = 512;
+
+/// How the operator is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespace of all leases.
+    pub namespace: String,
+    /// Name of this replica, as the holder of the leader lease and the reporter of events.
+    pub identity: String,
+    /// Timings of leader election and of the leases written.
+    pub timings: LeaseTimings,
+    /// Who serves services without a class.
+    pub default_class: DefaultClass,
+}
+
+/// One replica of the operator.
+pub struct Operator {
+    options: Options,
+    client: Client,
+    metrics: Metrics,
+    ready: watch::Sender<bool>,
+}
+
+impl Operator {
+    /// A replica that will use `client` and report to `registry`.
+    #[must_use]
+    pub fn new(options: Options, client: Client, registry: &mut Registry) -> Self {
+        Self {
+            options,
+            client,
+            metrics: Metrics::register(registry),
+            ready: watch::Sender::new(false),
+        }
+    }
+
+    /// True once the API server was reached and the definitions were found.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Runs until stopped.
+    ///
+    /// # Errors
+    /// When what the operator cannot work without is missing at the start: the definitions or the right to read them.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        self.check_definitions().await?;
+        let clock = Clock::start();
+        let candidate = Candidate::new(
+            self.client.clone(),
+            &self.options.namespace,
+            self.options.identity.clone(),
+            self.options.timings,
+            clock,
+        );
+        let mut leadership = candidate.leadership();
+        let elected_until = CancellationToken::new();
+        let election = tokio::spawn(candidate.run(elected_until.clone()));
+        self.ready.send_replace(true);
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = leadership.wait_for(Option::is_some) => if changed.is_err() { break },
+            }
+            info!(identity = self.options.identity, "leads");
+            self.metrics.leads();
+            self.lead(clock, leadership.clone(), &stop).await;
+            self.metrics.stands_by();
+        }
+        elected_until.cancel();
+        if let Err(error) = election.await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the election ended by itself"
+            );
+        }
+        Ok(())
+    }
+
+    /// One request per kind, so that what is missing is said at the start and not only in a log.
+    async fn check_definitions(&self) -> Result<(), Error> {
+        use kube::api::{Api, ListParams};
+        let one = ListParams::default().limit(1);
+        let pools: Api<lightship_crd::CiliumLoadBalancerIPPool> = Api::all(self.client.clone());
+        let policies: Api<lightship_crd::CiliumL2AnnouncementPolicy> = Api::all(self.client.clone());
+        let wrong = |kind| {
+            move |source| Error::List {
+                kind,
+                source: Box::new(source),
+            }
+        };
+        // An object that cannot be decoded is met again, and passed over, by the watch.
+        let decoded = |error: &kube::Error| matches!(error, kube::Error::SerdeError(_));
+        match pools.list(&one).await {
+            Err(error) if !decoded(&error) => return Err(wrong("ciliumloadbalancerippools")(error)),
+            _ => {}
+        }
+        match policies.list(&one).await {
+            Err(error) if !decoded(&error) => Err(wrong("ciliuml2announcementpolicies")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Watches, decides and writes while this replica leads.
+    async fn lead(&self, clock: Clock, mut leadership: Leadership, stop: &CancellationToken) {
+        let Options {
+            namespace,
+            identity,
+            timings,
+            default_class,
+        } = self.options.clone();
+        let form = LeaseForm {
+            namespace: namespace.clone(),
+            timings,
+        };
+        let mut world = World::new(form, default_class);
+        let writer = Writer::new(self.client.clone(), namespace.clone(), identity);
+        let mut changes = watches::all(&self.client, &namespace, &self.metrics).ready_chunks(BATCH);
+        let mut in_flight: JoinSet<Done> = JoinSet::new();
+        let mut tells: JoinSet<()> = JoinSet::new();
+        loop {
+            let leads_until = *leadership.borrow_and_update();
+            if leads_until.is_none_or(|until| clock.now() >= until) {
+                warn!("does not lead any more: the leader lease could not be renewed");
+                break;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                renewed = leadership.changed() => if renewed.is_err() { break } else { continue },
+                () = clock.until(leads_until) => continue,
+                Some(batch) = changes.next() => {
+                    for change in batch {
+                        world.observe(change, clock.now());
+                    }
+                }
+                Some(done) = in_flight.join_next() => {
+                    self.done(&mut world, &writer, &mut tells, done, clock);
+                }
+                Some(_) = tells.join_next() => continue,
+                () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
+            }
+            for write in world.decide(clock.now()) {
+                let writer = writer.clone();
+                in_flight.spawn(async move { Done::of(&writer, write).await });
+            }
+            if world.is_complete() {
+                self.metrics.tally(&world.tally());
+            }
+        }
+        while let Some(done) = in_flight.join_next().await {
+            self.done(&mut world, &writer, &mut tells, done, clock);
+        }
+        while tells.join_next().await.is_some() {}
+        debug!(idle = world.is_idle(), "no write is in flight any more");
+    }
+
+    fn done(
+        &self,
+        world: &mut World,
+        writer: &Writer,
+        tells: &mut JoinSet<()>,
+        done: Result<Done, tokio::task::JoinError>,
+        clock: Clock,
+    ) {
+        let Ok(Done { write, answer, took }) = done else {
+            return;
+        };
+        let kind = write.target.kind();
+        match answer {
+            Ok(answer) => {
+                self.metrics.wrote(kind, "written", took);
+                for note in &write.notes {
+                    info!(target = %write.target, reason = note.reason, "{}", note.message);
+                }
+                let writer = writer.clone();
+                world.written(write.target, answer, clock.now());
+                tells.spawn(async move { writer.tell(write.notes, write.regarding).await });
+            }
+            Err(error) => {
+                self.metrics.wrote(kind, error.category(), took);
+                report(&write.target, &error);
+                world.refused(write.target, clock.now());
+            }
+        }
+    }
+}
+
+/// A conflict is how concurrent writers find out about each other, nothing to alarm anybody with.
+fn report(target: &Target, error: &Error) {
+    let source = error as &dyn std::error::Error;
+    match error {
+        Error::Write { source: answer, .. } if answer.is_conflict() => {
+            debug!(error = source, %target, "it changed meanwhile and is decided again");
+        }
+        _ => warn!(error = source, %target, "the write failed and is tried again"),
+    }
+}
+
+struct Done {
+    write: Write,
+    answer: Result<Answer, Error>,
+    took: Duration,
+}
+
+impl Done {
+    async fn of(writer: &Writer, write: Write) -> Self {
+        let start = tokio::time::Instant::now();
+        let answer = writer.carry_out(&write).await;
+        Self {
+            write,
+            answer,
+            took: start.elapsed(),
+        }
+    }
+}

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, process};
 
+use lightship_operator::{Operator, Options};
 use prometheus_client::registry::Registry;
 
 use crate::admin::{Admin, Shown};
 use crate::args::{Connection, OperatorArgs};
 use crate::kubeconfig::{self, Asker};
 use crate::settings::Settings;
-use crate::stub::operator::{Operator, Options};
 use crate::{foreground, signal};
 
 pub(crate) fn run(connection: &Connection, args: OperatorArgs) -> anyhow::Result<()> {

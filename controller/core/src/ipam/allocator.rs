@@ -197,6 +197,12 @@ impl Ipam {
         })
     }
 
+    /// The service that has an address, or is about to.
+    #[must_use]
+    pub fn holder(&self, address: IpAddr) -> Option<&ServiceId> {
+        self.holders.get(&address)
+    }
+
     /// What is to be told about a pool.
     #[must_use]
     pub fn report(&self, name: &PoolName) -> Option<PoolReport> {

@@ -1,6 +1,5 @@
 //! Kubernetes objects translated into what decisions are taken on. No Kubernetes type goes further than this.
 
-pub(crate) mod lease;
 pub(crate) mod node;
 pub(crate) mod policy;
 pub(crate) mod pool;
@@ -12,14 +11,20 @@ use lightship_core::time::Timestamp;
 use lightship_crd::{LabelSelector, Operator};
 
 fn created(meta: &ObjectMeta) -> Timestamp {
-    meta.creation_timestamp.as_ref().map_or_else(Timestamp::default, |Time(at)| Timestamp(at.as_second()))
+    meta.creation_timestamp
+        .as_ref()
+        .map_or_else(Timestamp::default, |Time(at)| Timestamp(at.as_second()))
 }
 
 /// Absent and empty selectors both match everything.
 fn selector(selector: Option<&LabelSelector>) -> Result<Selector, SelectorError> {
-    let Some(written) = selector else { return Ok(Selector::everything()) };
+    let Some(written) = selector else {
+        return Ok(Selector::everything());
+    };
     let labels = written.match_labels.iter();
-    let by_label = labels.fold(Selector::everything(), |all, (key, value)| all.with_label(key, value));
+    let by_label = labels.fold(Selector::everything(), |all, (key, value)| {
+        all.with_label(key, value)
+    });
     written.match_expressions.iter().try_fold(by_label, |all, one| {
         let operator = match one.operator {
             Operator::In => "In",

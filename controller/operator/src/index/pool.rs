@@ -33,7 +33,11 @@ pub(crate) fn pool(pool: &CiliumLoadBalancerIPPool) -> PoolSpec {
         name: pool.metadata.name.clone().unwrap_or_default().into(),
         created: super::created(&pool.metadata),
         priority: spec.priority.unwrap_or_default(),
-        admission: if spec.disabled { Admission::Disabled } else { Admission::Open },
+        admission: if spec.disabled {
+            Admission::Disabled
+        } else {
+            Admission::Open
+        },
         selector,
         blocks,
         reserved,

@@ -16,14 +16,22 @@ use serde_json::Value;
 /// Which service an object is.
 pub(crate) fn id(service: &Service) -> ServiceId {
     let meta = &service.metadata;
-    ServiceId::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    ServiceId::new(
+        meta.namespace.clone().unwrap_or_default(),
+        meta.name.clone().unwrap_or_default(),
+    )
 }
 
 /// A service as address management sees it.
 pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
     let spec = service.spec.clone().unwrap_or_default();
     let annotations = service.metadata.annotations.clone().unwrap_or_default();
-    let families: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
+    let families: Vec<Family> = spec
+        .ip_families
+        .iter()
+        .flatten()
+        .filter_map(|name| family(name))
+        .collect();
     Facts {
         id: id(service),
         created: super::created(&service.metadata),
@@ -35,7 +43,10 @@ pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
             default,
         ),
         families: asked_families(spec.ip_family_policy.as_deref(), &families),
-        requested: requested(spec.load_balancer_ip.as_deref(), annotation::IPS.value(&annotations)),
+        requested: requested(
+            spec.load_balancer_ip.as_deref(),
+            annotation::IPS.value(&annotations),
+        ),
         pool: annotation::POOL.value(&annotations).map(Into::into),
         ingress: ingress(service).iter().filter_map(address).collect(),
         ingress_owner: ingress_owner(service),
@@ -45,7 +56,10 @@ pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
 /// A service as placement sees it; `given` are the addresses it has or is about to have.
 pub(crate) fn announceable(service: &Service, given: Vec<IpAddr>) -> Announceable {
     let spec = service.spec.as_ref();
-    let external = spec.and_then(|spec| spec.external_ips.as_ref()).into_iter().flatten();
+    let external = spec
+        .and_then(|spec| spec.external_ips.as_ref())
+        .into_iter()
+        .flatten();
     let foreign = spec
         .and_then(|spec| spec.load_balancer_class.as_deref())
         .filter(|class| *class != class::L2_ANNOUNCER);
@@ -59,8 +73,13 @@ pub(crate) fn announceable(service: &Service, given: Vec<IpAddr>) -> Announceabl
 
 /// The entries of the load balancer's ingress.
 pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
-    let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    status.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default()
+    let status = service
+        .status
+        .as_ref()
+        .and_then(|status| status.load_balancer.as_ref());
+    status
+        .and_then(|balancer| balancer.ingress.as_deref())
+        .unwrap_or_default()
 }
 
 /// The address of an ingress entry; entries of cloud providers may have only a hostname.
@@ -91,16 +110,27 @@ fn ingress_owner(service: &Service) -> IngressOwner {
         return IngressOwner::Us;
     }
     let ours = service.metadata.managed_fields.iter().flatten().any(|entry| {
-        let by_us =
-            [field_owner::OPERATOR, field_owner::CILIUM_OPERATOR].map(Some).contains(&entry.manager.as_deref());
-        by_us && entry.fields_v1.as_ref().is_some_and(|fields| owns_ingress(&fields.0))
+        let by_us = [field_owner::OPERATOR, field_owner::CILIUM_OPERATOR]
+            .map(Some)
+            .contains(&entry.manager.as_deref());
+        by_us
+            && entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| owns_ingress(&fields.0))
     });
-    if ours { IngressOwner::Us } else { IngressOwner::Another }
+    if ours {
+        IngressOwner::Us
+    } else {
+        IngressOwner::Another
+    }
 }
 
 /// Cilium's operator replaces the whole status, which the API server records as deep as it is structured.
 fn owns_ingress(fields: &Value) -> bool {
-    let balancer = fields.get("f:status").and_then(|status| status.get("f:loadBalancer"));
+    let balancer = fields
+        .get("f:status")
+        .and_then(|status| status.get("f:loadBalancer"));
     balancer.is_some_and(|balancer| balancer.get("f:ingress").is_some() || balancer == &serde_json::json!({}))
 }
 
@@ -139,8 +169,14 @@ mod tests {
         assert_eq!(owner(field_owner::OPERATOR), IngressOwner::Us);
         assert_eq!(owner(field_owner::CILIUM_OPERATOR), IngressOwner::Us);
         assert_eq!(owner("metallb"), IngressOwner::Another);
-        let empty = Service { status: None, ..service("metallb") };
-        assert_eq!(facts(&empty, DefaultClass::LbIpam).ingress_owner, IngressOwner::Us);
+        let empty = Service {
+            status: None,
+            ..service("metallb")
+        };
+        assert_eq!(
+            facts(&empty, DefaultClass::LbIpam).ingress_owner,
+            IngressOwner::Us
+        );
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub(crate) struct Conditions {
 impl Conditions {
     /// Starts from what the object says now; those of others are kept as they are.
     pub(crate) fn new(present: &[Condition], generation: Option<i64>, now: Timestamp) -> Self {
-        Self { list: present.to_vec(), generation, now }
+        Self {
+            list: present.to_vec(),
+            generation,
+            now,
+        }
     }
 
     /// The condition of a type.
@@ -42,12 +46,16 @@ impl Conditions {
     pub(crate) fn set(&mut self, saying: Saying<'_>) {
         let mut message = saying.message;
         if message.len() > LONGEST_MESSAGE {
-            let end = (0..=LONGEST_MESSAGE).rev().find(|at| message.is_char_boundary(*at));
+            let end = (0..=LONGEST_MESSAGE)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
             message.truncate(end.unwrap_or_default());
         }
         let place = self.list.iter().position(|one| one.type_ == saying.type_);
         let present = place.and_then(|place| self.list.get(place));
-        let since = present.filter(|one| one.status == saying.status).map(|one| one.last_transition_time.clone());
+        let since = present
+            .filter(|one| one.status == saying.status)
+            .map(|one| one.last_transition_time.clone());
         let condition = Condition {
             last_transition_time: since.unwrap_or(Time(self.now)),
             message,
@@ -78,12 +86,20 @@ mod tests {
     use super::*;
 
     fn saying(status: &'static str, message: &str) -> Saying<'static> {
-        Saying { type_: "cilium.io/PoolConflict", status, reason: "resolved", message: message.to_owned() }
+        Saying {
+            type_: "cilium.io/PoolConflict",
+            status,
+            reason: "resolved",
+            message: message.to_owned(),
+        }
     }
 
     #[test]
     fn the_time_moves_with_the_status_only() {
-        let (early, late) = (Timestamp::from_second(1).unwrap(), Timestamp::from_second(2).unwrap());
+        let (early, late) = (
+            Timestamp::from_second(1).unwrap(),
+            Timestamp::from_second(2).unwrap(),
+        );
         let mut first = Conditions::new(&[], Some(1), early);
         first.set(saying("False", ""));
         let list = first.into_list();

@@ -25,11 +25,19 @@ pub(crate) struct Note {
 
 impl Note {
     pub(crate) fn normal(reason: &'static str, message: String) -> Self {
-        Self { severity: EventType::Normal, reason, message }
+        Self {
+            severity: EventType::Normal,
+            reason,
+            message,
+        }
     }
 
     pub(crate) fn warning(reason: &'static str, message: String) -> Self {
-        Self { severity: EventType::Warning, reason, message }
+        Self {
+            severity: EventType::Warning,
+            reason,
+            message,
+        }
     }
 }
 

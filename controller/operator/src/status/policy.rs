@@ -28,16 +28,30 @@ pub(crate) fn update<'a>(
     let name: PolicyName = observed.metadata.name.clone().unwrap_or_default().into();
     let mut conditions = Conditions::new(&present.conditions, observed.metadata.generation, now);
     let parts = [
-        (names::BAD_NODE_SELECTOR, reading.nodes.as_ref().err().map(ToString::to_string)),
-        (names::BAD_INTERFACE_REGEX, reading.interfaces.as_ref().err().map(ToString::to_string)),
-        (names::BAD_SERVICE_SELECTOR, reading.services.as_ref().err().map(ToString::to_string)),
+        (
+            names::BAD_NODE_SELECTOR,
+            reading.nodes.as_ref().err().map(ToString::to_string),
+        ),
+        (
+            names::BAD_INTERFACE_REGEX,
+            reading.interfaces.as_ref().err().map(ToString::to_string),
+        ),
+        (
+            names::BAD_SERVICE_SELECTOR,
+            reading.services.as_ref().err().map(ToString::to_string),
+        ),
     ];
     for (type_, problem) in parts {
         // A policy that was never broken has none of these, as in Cilium.
         if problem.is_some() || conditions.get(type_).is_some() {
             let status = if problem.is_some() { "True" } else { "False" };
             let message = problem.unwrap_or_default();
-            conditions.set(Saying { type_, status, reason: names::REASON_ERROR, message });
+            conditions.set(Saying {
+                type_,
+                status,
+                reason: names::REASON_ERROR,
+                message,
+            });
         }
     }
     conditions.set(announcing(&name, reading, &holders, outcomes));
@@ -70,18 +84,30 @@ fn announcing<'a>(
 ) -> Saying<'static> {
     let addresses: usize = holders.iter().map(|holder| holder.addresses.len()).sum();
     let (status, reason, message) = if reading.policy.is_none() {
-        ("False", names::REASON_BAD_POLICY, "the policy cannot be read; see its io.cilium/bad-* conditions".into())
+        (
+            "False",
+            names::REASON_BAD_POLICY,
+            "the policy cannot be read; see its io.cilium/bad-* conditions".into(),
+        )
     } else if reading.kinds == AddressKinds::None {
         let message = "neither loadBalancerIPs nor externalIPs is true, so nothing is asked for; set one";
         ("False", names::REASON_NOTHING_ASKED, message.to_owned())
     } else if addresses > 0 {
-        let message = format!("{addresses} addresses of {} services are announced", holders.len());
+        let message = format!(
+            "{addresses} addresses of {} services are announced",
+            holders.len()
+        );
         ("True", names::REASON_ANNOUNCED, message)
     } else {
         let (reason, message) = why_nobody(name, outcomes);
         ("False", reason, message)
     };
-    Saying { type_: names::ANNOUNCING, status, reason, message }
+    Saying {
+        type_: names::ANNOUNCING,
+        status,
+        reason,
+        message,
+    }
 }
 
 /// The refusal that came closest to announcing is the one to mend.
@@ -91,7 +117,10 @@ fn why_nobody<'a>(name: &PolicyName, outcomes: impl Iterator<Item = &'a Outcome>
         if let Outcome::NoNode(nodes) = outcome {
             for (node, reasons) in nodes {
                 refusals.extend(
-                    reasons.iter().filter(|(policy, _)| policy == name).map(|(_, refusal)| (node, refusal)),
+                    reasons
+                        .iter()
+                        .filter(|(policy, _)| policy == name)
+                        .map(|(_, refusal)| (node, refusal)),
                 );
             }
         }
@@ -103,14 +132,20 @@ fn why_nobody<'a>(name: &PolicyName, outcomes: impl Iterator<Item = &'a Outcome>
         Refusal::LinkDown(_) => 3,
     });
     match closest {
-        None => (names::REASON_NO_SERVICE, "no service with an address of the kinds asked for matches".to_owned()),
+        None => (
+            names::REASON_NO_SERVICE,
+            "no service with an address of the kinds asked for matches".to_owned(),
+        ),
         Some((node, refusal)) => {
             let reason = match refusal {
                 Refusal::NodeSelector(_) => names::REASON_NO_NODE,
                 Refusal::NoAgent => names::REASON_NO_AGENT,
                 Refusal::NoInterface(_) | Refusal::LinkDown(_) => names::REASON_NO_INTERFACE,
             };
-            (reason, format!("no node can announce; the closest is {node}, but {refusal}"))
+            (
+                reason,
+                format!("no node can announce; the closest is {node}, but {refusal}"),
+            )
         }
     }
 }
@@ -125,10 +160,13 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     ];
     for (type_, reason) in bad {
         let (old, new) = (find(before, type_), find(after, type_));
-        if let Some(one) = new.filter(|one| one.status == "True") {
-            if old.is_none_or(|old| old.message != one.message) {
-                notes.push(Note::warning(reason, format!("The policy is not in force: {}", one.message)));
-            }
+        if let Some(one) = new.filter(|one| one.status == "True")
+            && old.is_none_or(|old| old.message != one.message)
+        {
+            notes.push(Note::warning(
+                reason,
+                format!("The policy is not in force: {}", one.message),
+            ));
         }
     }
     let (old, new) = (find(before, names::ANNOUNCING), find(after, names::ANNOUNCING));
@@ -156,19 +194,37 @@ mod tests {
         CiliumL2AnnouncementPolicy::new("policy1", spec)
     }
 
-    fn conditions(policy: &CiliumL2AnnouncementPolicy, outcome: Option<&Outcome>) -> (Vec<String>, Vec<Note>) {
+    fn conditions(
+        policy: &CiliumL2AnnouncementPolicy,
+        outcome: Option<&Outcome>,
+    ) -> (Vec<String>, Vec<Note>) {
         let reading = index::policy::policy(policy);
-        let change =
-            update(policy, &reading, vec![], outcome.into_iter(), Timestamp::UNIX_EPOCH).unwrap();
+        let change = update(
+            policy,
+            &reading,
+            vec![],
+            outcome.into_iter(),
+            Timestamp::UNIX_EPOCH,
+        )
+        .unwrap();
         let status: PolicyStatus = serde_json::from_value(change.patch["status"].clone()).unwrap();
-        let said = status.conditions.iter().map(|one| format!("{} {} {}", one.type_, one.status, one.reason));
+        let said = status
+            .conditions
+            .iter()
+            .map(|one| format!("{} {} {}", one.type_, one.status, one.reason));
         (said.collect(), change.notes)
     }
 
     #[test]
     fn a_bad_expression_is_named_and_the_policy_is_not_in_force() {
         let (said, notes) = conditions(&policy(&["eth["]), None);
-        assert_eq!(said, ["io.cilium/bad-interface-regex True error", "lightship.dev/Announcing False bad_policy"]);
+        assert_eq!(
+            said,
+            [
+                "io.cilium/bad-interface-regex True error",
+                "lightship.dev/Announcing False bad_policy"
+            ]
+        );
         assert!(notes[0].message.contains("\"eth[\""), "{}", notes[0].message);
     }
 
@@ -177,7 +233,10 @@ mod tests {
         let refused = |refusal| vec![("policy1".into(), refusal)];
         let outcome = Outcome::NoNode(BTreeMap::from([
             ("node-1".into(), refused(Refusal::LinkDown(vec!["eth0".into()]))),
-            ("node-2".into(), refused(Refusal::NodeSelector("!control-plane".into()))),
+            (
+                "node-2".into(),
+                refused(Refusal::NodeSelector("!control-plane".into())),
+            ),
         ]));
         let (said, notes) = conditions(&policy(&[]), Some(&outcome));
         assert_eq!(said, ["lightship.dev/Announcing False no_interface"]);

@@ -29,13 +29,22 @@ pub(crate) fn update(
     ];
     for (type_, count) in told {
         let message = count.to_string();
-        conditions.set(Saying { type_, status: "Unknown", reason: names::REASON_COUNT, message });
+        conditions.set(Saying {
+            type_,
+            status: "Unknown",
+            reason: names::REASON_COUNT,
+            message,
+        });
     }
     if !report.problems.is_empty() || conditions.get(names::BAD_BLOCK).is_some() {
         conditions.set(bad_block(report));
     }
     let (allocations, allocations_omitted) = allocations(&present.allocations, report, now);
-    let status = PoolStatus { conditions: conditions.into_list(), allocations, allocations_omitted };
+    let status = PoolStatus {
+        conditions: conditions.into_list(),
+        allocations,
+        allocations_omitted,
+    };
     if status == present {
         return None;
     }
@@ -56,38 +65,66 @@ fn conflict(report: &PoolReport) -> Saying<'static> {
         Some(conflict) => ("True", names::REASON_CIDR_OVERLAP, conflict.to_string()),
         None => ("False", names::REASON_RESOLVED, String::new()),
     };
-    Saying { type_: names::CONFLICT, status, reason, message }
+    Saying {
+        type_: names::CONFLICT,
+        status,
+        reason,
+        message,
+    }
 }
 
 fn bad_block(report: &PoolReport) -> Saying<'static> {
-    let (status, reason) = match report.problems.is_empty() {
-        true => ("False", names::REASON_RESOLVED),
-        false => ("True", names::REASON_BAD_BLOCK),
+    let (status, reason) = if report.problems.is_empty() {
+        ("False", names::REASON_RESOLVED)
+    } else {
+        ("True", names::REASON_BAD_BLOCK)
     };
-    Saying { type_: names::BAD_BLOCK, status, reason, message: report.problems.join("; ") }
+    Saying {
+        type_: names::BAD_BLOCK,
+        status,
+        reason,
+        message: report.problems.join("; "),
+    }
 }
 
 /// Who has what, an address that stayed with its services keeping its time.
-fn allocations(
-    before: &[Allocation],
-    report: &PoolReport,
-    now: Timestamp,
-) -> (Vec<Allocation>, Option<i64>) {
-    let known: BTreeMap<(&str, &[String]), &Option<Time>> =
-        before.iter().map(|one| ((one.address.as_str(), one.services.as_slice()), &one.since)).collect();
-    let shown = report.allocations.iter().take(LONGEST_LIST).map(|(address, service)| {
-        let (address, services) = (address.to_string(), vec![service.to_string()]);
-        let since = known.get(&(address.as_str(), services.as_slice())).copied().cloned().flatten();
-        Allocation { address, services, since: Some(since.unwrap_or(Time(now))) }
-    });
+fn allocations(before: &[Allocation], report: &PoolReport, now: Timestamp) -> (Vec<Allocation>, Option<i64>) {
+    let known: BTreeMap<(&str, &[String]), &Option<Time>> = before
+        .iter()
+        .map(|one| ((one.address.as_str(), one.services.as_slice()), &one.since))
+        .collect();
+    let shown = report
+        .allocations
+        .iter()
+        .take(LONGEST_LIST)
+        .map(|(address, service)| {
+            let (address, services) = (address.to_string(), vec![service.to_string()]);
+            let since = known
+                .get(&(address.as_str(), services.as_slice()))
+                .copied()
+                .cloned()
+                .flatten();
+            Allocation {
+                address,
+                services,
+                since: Some(since.unwrap_or(Time(now))),
+            }
+        });
     let omitted = report.allocations.len().saturating_sub(LONGEST_LIST);
-    (shown.collect(), i64::try_from(omitted).ok().filter(|omitted| *omitted > 0))
+    (
+        shown.collect(),
+        i64::try_from(omitted).ok().filter(|omitted| *omitted > 0),
+    )
 }
 
 fn notes(before: &[Condition], status: &PoolStatus, report: &PoolReport) -> Vec<Note> {
-    let is_true = |list: &[Condition], type_| list.iter().any(|one| one.type_ == type_ && one.status == "True");
+    let is_true =
+        |list: &[Condition], type_| list.iter().any(|one| one.type_ == type_ && one.status == "True");
     let mut notes = Vec::new();
-    let conflicted = (is_true(before, names::CONFLICT), is_true(&status.conditions, names::CONFLICT));
+    let conflicted = (
+        is_true(before, names::CONFLICT),
+        is_true(&status.conditions, names::CONFLICT),
+    );
     match (&report.conflict, conflicted) {
         (Some(conflict), (false, _)) => notes.push(Note::warning(
             "PoolConflict",
@@ -99,15 +136,23 @@ fn notes(before: &[Condition], status: &PoolStatus, report: &PoolReport) -> Vec<
         )),
         (None, _) if before.is_empty() => notes.push(Note::normal(
             "PoolReady",
-            format!("{} addresses, {} of them available", report.counts.total, report.counts.available),
+            format!(
+                "{} addresses, {} of them available",
+                report.counts.total, report.counts.available
+            ),
         )),
         _ => {}
     }
     let problem = |list: &[Condition]| {
-        list.iter().find(|one| one.type_ == names::BAD_BLOCK && one.status == "True").map(|one| one.message.clone())
+        list.iter()
+            .find(|one| one.type_ == names::BAD_BLOCK && one.status == "True")
+            .map(|one| one.message.clone())
     };
     if let Some(message) = problem(&status.conditions).filter(|now| problem(before).as_ref() != Some(now)) {
-        notes.push(Note::warning("BadBlock", format!("Not used, the rest of the pool is: {message}")));
+        notes.push(Note::warning(
+            "BadBlock",
+            format!("Not used, the rest of the pool is: {message}"),
+        ));
     }
     notes
 }
@@ -128,7 +173,11 @@ mod tests {
 
     fn report() -> PoolReport {
         PoolReport {
-            counts: Counts { total: 256, available: 255, used: 1 },
+            counts: Counts {
+                total: 256,
+                available: 255,
+                used: 1,
+            },
             conflict: None,
             problems: vec![],
             allocations: vec![("10.0.10.0".parse().unwrap(), ServiceId::new("default", "web"))],
@@ -161,7 +210,10 @@ mod tests {
 
     #[test]
     fn a_block_that_cannot_be_read_is_told() {
-        let bad = PoolReport { problems: vec!["block 2: failed".to_owned()], ..report() };
+        let bad = PoolReport {
+            problems: vec!["block 2: failed".to_owned()],
+            ..report()
+        };
         let change = update(&pool(None), &bad, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(change.notes[1].reason, "BadBlock");
         assert!(change.notes[1].message.contains("block 2: failed"));

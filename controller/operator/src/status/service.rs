@@ -1,6 +1,7 @@
 //! The status of a service: its ingress, whether its request is satisfied, whether it is announced.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -31,8 +32,11 @@ pub(crate) struct Decided<'a> {
 
 /// The change that makes the service say what is decided; `None` when it does already.
 pub(crate) fn update(observed: &Service, decided: Decided<'_>, now: Timestamp) -> Option<StatusUpdate> {
-    let present: &[Condition] =
-        observed.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let present: &[Condition] = observed
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
     let (entries, mut notes) = ingress(observed, decided);
     let mut conditions = Conditions::new(present, observed.metadata.generation, now);
     request_condition(&mut conditions, observed, decided);
@@ -43,7 +47,10 @@ pub(crate) fn update(observed: &Service, decided: Decided<'_>, now: Timestamp) -
     }
     notes.extend(warnings(present, &conditions));
     let status = json!({ "loadBalancer": { "ingress": entries }, "conditions": conditions });
-    Some(StatusUpdate { patch: patch_at(observed.metadata.resource_version.as_ref(), &status), notes })
+    Some(StatusUpdate {
+        patch: patch_at(observed.metadata.resource_version.as_ref(), &status),
+        notes,
+    })
 }
 
 /// Entries that stay keep their place, hostname and ports; new ones carry the address alone, as Cilium's do.
@@ -58,14 +65,26 @@ fn ingress(observed: &Service, decided: Decided<'_>) -> (Vec<LoadBalancerIngress
         ));
     }
     for given in &decided.allocation.given {
-        let shown = entries.iter().any(|entry| index::service::address(entry) == Some(given.address));
+        let shown = entries
+            .iter()
+            .any(|entry| index::service::address(entry) == Some(given.address));
         if shown || decided.shown_elsewhere.contains(&given.address) {
             continue;
         }
         let ip = Some(given.address.to_string());
-        entries.push(LoadBalancerIngress { ip, ..LoadBalancerIngress::default() });
-        let pool = given.pool.as_ref().map(|pool| format!(" from pool {pool}")).unwrap_or_default();
-        notes.push(Note::normal("AddressAssigned", format!("Address {} was assigned{pool}", given.address)));
+        entries.push(LoadBalancerIngress {
+            ip,
+            ..LoadBalancerIngress::default()
+        });
+        let pool = given
+            .pool
+            .as_ref()
+            .map(|pool| format!(" from pool {pool}"))
+            .unwrap_or_default();
+        notes.push(Note::normal(
+            "AddressAssigned",
+            format!("Address {} was assigned{pool}", given.address),
+        ));
     }
     (entries, notes)
 }
@@ -101,7 +120,11 @@ fn request_condition(conditions: &mut Conditions, observed: &Service, decided: D
             type_: names::REQUEST_SATISFIED,
             status: "False",
             reason: reasons.first().map_or(names::REASON_NO_POOL, reason_code),
-            message: reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("; "),
+            message: reasons
+                .iter()
+                .map(Reason::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
         },
     };
     conditions.set(saying);
@@ -114,9 +137,11 @@ fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entrie
         Some(Outcome::NoNode(refused)) => {
             let mut message = "no node can announce it".to_owned();
             for (node, refusals) in refused.iter().take(8) {
-                let why: Vec<_> =
-                    refusals.iter().map(|(policy, refusal)| format!("{refusal} (policy {policy})")).collect();
-                message.push_str(&format!("; node {node}: {}", why.join(", ")));
+                let why: Vec<_> = refusals
+                    .iter()
+                    .map(|(policy, refusal)| format!("{refusal} (policy {policy})"))
+                    .collect();
+                let _ = write!(message, "; node {node}: {}", why.join(", "));
             }
             Some((names::REASON_NO_NODE, message))
         }
@@ -128,23 +153,37 @@ fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entrie
     };
     let (status, reason, message) = match missing {
         Some((reason, message)) => ("False", reason, message),
-        None if conditions.get(names::ANNOUNCED).is_some() => {
-            ("True", names::REASON_ANNOUNCED, "the holder is named by the service's lease".to_owned())
-        }
+        None if conditions.get(names::ANNOUNCED).is_some() => (
+            "True",
+            names::REASON_ANNOUNCED,
+            "the holder is named by the service's lease".to_owned(),
+        ),
         None => return,
     };
-    conditions.set(Saying { type_: names::ANNOUNCED, status, reason, message });
+    conditions.set(Saying {
+        type_: names::ANNOUNCED,
+        status,
+        reason,
+        message,
+    });
 }
 
 /// A warning for every condition that became False or is False for another reason than before.
 fn warnings(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     let said = |one: &Condition| {
-        before.iter().any(|old| old.type_ == one.type_ && old.status == one.status && old.message == one.message)
+        before
+            .iter()
+            .any(|old| old.type_ == one.type_ && old.status == one.status && old.message == one.message)
     };
-    let ours = [(names::REQUEST_SATISFIED, "RequestUnsatisfied"), (names::ANNOUNCED, "NotAnnounced")];
+    let ours = [
+        (names::REQUEST_SATISFIED, "RequestUnsatisfied"),
+        (names::ANNOUNCED, "NotAnnounced"),
+    ];
     ours.into_iter()
         .filter_map(|(type_, event)| {
-            let one = after.iter().find(|one| one.type_ == type_ && one.status == "False")?;
+            let one = after
+                .iter()
+                .find(|one| one.type_ == type_ && one.status == "False")?;
             (!said(one)).then(|| Note::warning(event, capitalised(&one.message)))
         })
         .collect()
@@ -152,18 +191,21 @@ fn warnings(before: &[Condition], after: &[Condition]) -> Vec<Note> {
 
 fn capitalised(sentence: &str) -> String {
     let mut letters = sentence.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 /// The contract's word for a reason: condition reason and metric label.
 pub(crate) fn reason_code(reason: &Reason) -> &'static str {
     match reason {
-        Reason::NoPool { .. } | Reason::NotInAnyPool(_) => names::REASON_NO_POOL,
         Reason::OutOfAddresses { .. } => names::REASON_OUT_OF_IPS,
-        Reason::PoolMissed { missed: Missed::Selector(_) | Missed::NotNamed, .. } => {
-            names::REASON_POOL_SELECTOR_MISMATCH
-        }
-        Reason::PoolMissed { .. } => names::REASON_NO_POOL,
+        Reason::PoolMissed {
+            missed: Missed::Selector(_) | Missed::NotNamed,
+            ..
+        } => names::REASON_POOL_SELECTOR_MISMATCH,
+        Reason::NoPool { .. } | Reason::NotInAnyPool(_) | Reason::PoolMissed { .. } => names::REASON_NO_POOL,
         Reason::Taken { .. } | Reason::Withheld { .. } => names::REASON_ALREADY_ALLOCATED,
         Reason::Unreadable(_) => names::REASON_BAD_REQUEST,
     }
@@ -175,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    fn web(status: serde_json::Value) -> Service {
+    fn web(status: &serde_json::Value) -> Service {
         serde_json::from_value(json!({
             "metadata": {"namespace": "default", "name": "web", "resourceVersion": "7", "generation": 1},
             "status": status,
@@ -184,8 +226,15 @@ mod tests {
     }
 
     fn given(address: &str) -> Allocation {
-        let given = Given { address: address.parse().unwrap(), pool: Some("first-pool".into()) };
-        Allocation { given: vec![given], released: vec![], verdict: Some(Verdict::Satisfied) }
+        let given = Given {
+            address: address.parse().unwrap(),
+            pool: Some("first-pool".into()),
+        };
+        Allocation {
+            given: vec![given],
+            released: vec![],
+            verdict: Some(Verdict::Satisfied),
+        }
     }
 
     fn decided<'a>(
@@ -203,59 +252,111 @@ mod tests {
 
     fn written(observed: &Service, update: &StatusUpdate) -> Service {
         let status = update.patch["status"].clone();
-        Service { status: serde_json::from_value(status).unwrap(), ..observed.clone() }
+        Service {
+            status: serde_json::from_value(status).unwrap(),
+            ..observed.clone()
+        }
     }
 
     #[test]
     fn an_assigned_address_is_written_once_and_told_once() {
         let (allocation, none) = (given("10.0.10.0"), BTreeSet::new());
         let outcome = Outcome::Unwanted(Unwanted::NoPolicy);
-        let pending = web(json!({"loadBalancer": {}}));
-        let first = update(&pending, decided(&allocation, &outcome, &none), Timestamp::UNIX_EPOCH).unwrap();
+        let pending = web(&json!({"loadBalancer": {}}));
+        let first = update(
+            &pending,
+            decided(&allocation, &outcome, &none),
+            Timestamp::UNIX_EPOCH,
+        )
+        .unwrap();
         assert_eq!(first.patch["metadata"]["resourceVersion"], "7");
-        assert_eq!(first.patch["status"]["loadBalancer"]["ingress"], json!([{"ip": "10.0.10.0"}]));
+        assert_eq!(
+            first.patch["status"]["loadBalancer"]["ingress"],
+            json!([{"ip": "10.0.10.0"}])
+        );
         let reasons: Vec<_> = first.notes.iter().map(|note| note.reason).collect();
         assert_eq!(reasons, ["AddressAssigned", "NotAnnounced"]);
         let settled = written(&pending, &first);
         let later = Timestamp::from_second(60).unwrap();
-        assert_eq!(update(&settled, decided(&allocation, &outcome, &none), later), None);
+        assert_eq!(
+            update(&settled, decided(&allocation, &outcome, &none), later),
+            None
+        );
     }
 
     #[test]
     fn an_address_that_another_service_still_shows_is_not_written() {
         let (allocation, elsewhere) = (given("10.0.10.0"), BTreeSet::from(["10.0.10.0".parse().unwrap()]));
         let outcome = Outcome::Unwanted(Unwanted::NoAddress);
-        let pending = web(json!({"loadBalancer": {}}));
-        assert_eq!(update(&pending, decided(&allocation, &outcome, &elsewhere), Timestamp::UNIX_EPOCH), None);
+        let pending = web(&json!({"loadBalancer": {}}));
+        assert_eq!(
+            update(
+                &pending,
+                decided(&allocation, &outcome, &elsewhere),
+                Timestamp::UNIX_EPOCH
+            ),
+            None
+        );
     }
 
     #[test]
     fn a_released_address_goes_and_other_peoples_entries_and_conditions_stay() {
-        let observed = web(json!({
+        let observed = web(&json!({
             "loadBalancer": {"ingress": [{"hostname": "web.example"}, {"ip": "10.0.10.0"}]},
             "conditions": [{"type": "example.com/Seen", "status": "True", "reason": "seen", "message": "",
                             "lastTransitionTime": "2026-01-01T00:00:00Z"}],
         }));
-        let released = vec![Released { address: "10.0.10.0".parse().unwrap(), cause: Cause::NoPool }];
-        let no_pool = Verdict::Unsatisfied(vec![Reason::NoPool { family: Family::V4, missed: vec![] }]);
-        let allocation = Allocation { given: vec![], released, verdict: Some(no_pool) };
+        let released = vec![Released {
+            address: "10.0.10.0".parse().unwrap(),
+            cause: Cause::NoPool,
+        }];
+        let no_pool = Verdict::Unsatisfied(vec![Reason::NoPool {
+            family: Family::V4,
+            missed: vec![],
+        }]);
+        let allocation = Allocation {
+            given: vec![],
+            released,
+            verdict: Some(no_pool),
+        };
         let (outcome, none) = (Outcome::Unwanted(Unwanted::NoAddress), BTreeSet::new());
-        let change = update(&observed, decided(&allocation, &outcome, &none), Timestamp::UNIX_EPOCH).unwrap();
+        let change = update(
+            &observed,
+            decided(&allocation, &outcome, &none),
+            Timestamp::UNIX_EPOCH,
+        )
+        .unwrap();
         let status = &change.patch["status"];
-        assert_eq!(status["loadBalancer"]["ingress"], json!([{"hostname": "web.example"}]));
+        assert_eq!(
+            status["loadBalancer"]["ingress"],
+            json!([{"hostname": "web.example"}])
+        );
         assert_eq!(status["conditions"][0]["type"], "example.com/Seen");
         assert_eq!(status["conditions"][1]["reason"], "no_pool");
-        assert_eq!(change.notes[0].message, "Address 10.0.10.0 was taken back: no pool contains it any more");
+        assert_eq!(
+            change.notes[0].message,
+            "Address 10.0.10.0 was taken back: no pool contains it any more"
+        );
         assert_eq!(change.notes[1].reason, "RequestUnsatisfied");
     }
 
     #[test]
     fn a_service_that_somebody_else_serves_is_not_touched() {
-        let observed = web(json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}));
-        let verdict = Some(Verdict::Unsatisfied(vec![Reason::NoPool { family: Family::V4, missed: vec![] }]));
-        let allocation = Allocation { given: vec![], released: vec![], verdict };
+        let observed = web(&json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}));
+        let verdict = Some(Verdict::Unsatisfied(vec![Reason::NoPool {
+            family: Family::V4,
+            missed: vec![],
+        }]));
+        let allocation = Allocation {
+            given: vec![],
+            released: vec![],
+            verdict,
+        };
         let (outcome, none) = (Outcome::Unwanted(Unwanted::NoPolicy), BTreeSet::new());
-        let foreign = Decided { owner: IngressOwner::Another, ..decided(&allocation, &outcome, &none) };
+        let foreign = Decided {
+            owner: IngressOwner::Another,
+            ..decided(&allocation, &outcome, &none)
+        };
         assert_eq!(update(&observed, foreign, Timestamp::UNIX_EPOCH), None);
     }
 }

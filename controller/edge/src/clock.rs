@@ -5,28 +5,33 @@ use lightship_core::time::Instant;
 
 /// The process's monotonic clock, and the wall clock for what is written into objects.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     start: tokio::time::Instant,
 }
 
 impl Clock {
     /// A clock that starts now.
-    pub(crate) fn start() -> Self {
-        Self { start: tokio::time::Instant::now() }
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            start: tokio::time::Instant::now(),
+        }
     }
 
     /// Now, for decisions.
-    pub(crate) fn now(&self) -> Instant {
+    #[must_use]
+    pub fn now(&self) -> Instant {
         Instant::after_start(self.start.elapsed())
     }
 
     /// Now, for people who read objects.
-    pub(crate) fn wall() -> Timestamp {
+    #[must_use]
+    pub fn wall() -> Timestamp {
         Timestamp::now()
     }
 
     /// Ends at `moment`; never when there is none.
-    pub(crate) async fn until(&self, moment: Option<Instant>) {
+    pub async fn until(&self, moment: Option<Instant>) {
         match moment {
             Some(moment) => {
                 tokio::time::sleep_until(self.start + (moment - Instant::default())).await;

@@ -1,0 +1,9 @@
+//! What operator and agent share where they meet the API server and the clock. It decides nothing.
+
+pub mod answer;
+pub mod clock;
+pub mod lease;
+pub mod watch;
+
+pub use answer::ApiAnswer;
+pub use clock::Clock;

@@ -1,0 +1,73 @@
+//! Every watch of the operator as one stream of changes.
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, Service};
+use kube::runtime::watcher::Config;
+use kube::{Api, Client};
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, label};
+use lightship_edge::watch::{Seen, watch};
+
+use crate::metrics::Metrics;
+
+/// What one of the watches saw.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// Services.
+    Service(Seen<Service>),
+    /// Pools.
+    Pool(Seen<CiliumLoadBalancerIPPool>),
+    /// Policies.
+    Policy(Seen<CiliumL2AnnouncementPolicy>),
+    /// Nodes.
+    Node(Seen<Node>),
+    /// Leases of services.
+    Binding(Seen<Lease>),
+    /// Heartbeats of agents.
+    Heartbeat(Seen<Lease>),
+}
+
+/// Starts all watches; leases are watched in `namespace`, each kind of ours by its label.
+pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStream<'static, Change> {
+    let leases = || Api::namespaced(client.clone(), namespace);
+    let of_kind = |kind| Config::default().labels(&format!("{}={kind}", label::LEASE));
+    let undecodable = |kind| {
+        let metrics = metrics.clone();
+        move || metrics.undecodable(kind)
+    };
+    macro_rules! every {
+        ($kind:literal, $change:expr) => {
+            watch(
+                Api::all(client.clone()),
+                Config::default(),
+                $kind,
+                undecodable($kind),
+            )
+            .map($change)
+            .boxed()
+        };
+    }
+    stream::select_all([
+        every!("services", Change::Service),
+        every!("ciliumloadbalancerippools", Change::Pool),
+        every!("ciliuml2announcementpolicies", Change::Policy),
+        every!("nodes", Change::Node),
+        watch(
+            leases(),
+            of_kind(label::LEASE_SERVICE),
+            "leases",
+            undecodable("leases"),
+        )
+        .map(Change::Binding)
+        .boxed(),
+        watch(
+            leases(),
+            of_kind(label::LEASE_HEARTBEAT),
+            "leases",
+            undecodable("leases"),
+        )
+        .map(Change::Heartbeat)
+        .boxed(),
+    ])
+    .boxed()
+}

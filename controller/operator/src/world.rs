@@ -1,0 +1,234 @@
+//! Everything the leader knows and has decided: watches feed it, writes come out of it. Nothing here awaits.
+
+mod observe;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Service;
+use lightship_core::ipam::Ipam;
+use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
+use lightship_core::placement::{Cluster, Outcome, place};
+use lightship_core::service::DefaultClass;
+use lightship_core::time::Instant;
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
+
+pub(crate) use writes::{Answer, Content, Write};
+
+use crate::bindings::LeaseForm;
+use crate::index;
+use crate::index::policy::Reading;
+use crate::outbox::{Outbox, Target};
+
+/// Whether placement has to be decided anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placement {
+    Settled,
+    Stale,
+}
+
+/// A watch that has to have listed before anything is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Services,
+    Pools,
+    Policies,
+    Nodes,
+    Bindings,
+    Heartbeats,
+}
+
+/// Numbers for the metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Available and used addresses by pool.
+    pub(crate) pools: BTreeMap<PoolName, (u128, u128)>,
+    /// Pools that overlap another.
+    pub(crate) conflicting: usize,
+    /// Services that wait for an address.
+    pub(crate) waiting: usize,
+    /// Services by holder.
+    pub(crate) held: BTreeMap<NodeName, usize>,
+}
+
+/// The leader's view.
+#[derive(Debug)]
+pub(crate) struct World {
+    form: LeaseForm,
+    default_class: DefaultClass,
+    ipam: Ipam,
+    cluster: Cluster,
+    outcomes: BTreeMap<ServiceId, Outcome>,
+    placement: Placement,
+    missing: BTreeSet<Source>,
+    services: BTreeMap<ServiceId, Service>,
+    /// Which services show an address in their status.
+    shown: BTreeMap<IpAddr, BTreeSet<ServiceId>>,
+    pools: BTreeMap<PoolName, CiliumLoadBalancerIPPool>,
+    policies: BTreeMap<PolicyName, (CiliumL2AnnouncementPolicy, Reading)>,
+    leases: BTreeMap<ServiceId, Lease>,
+    /// Leases that wait until another lease lets an address go.
+    deferred_leases: BTreeSet<ServiceId>,
+    /// Nodes by the name of their heartbeat.
+    heartbeats: BTreeMap<String, NodeName>,
+    outbox: Outbox,
+}
+
+impl World {
+    /// A leader that has seen nothing yet.
+    pub(crate) fn new(form: LeaseForm, default_class: DefaultClass) -> Self {
+        Self {
+            form,
+            default_class,
+            ipam: Ipam::default(),
+            cluster: Cluster::default(),
+            outcomes: BTreeMap::new(),
+            placement: Placement::Stale,
+            missing: BTreeSet::from([
+                Source::Services,
+                Source::Pools,
+                Source::Policies,
+                Source::Nodes,
+                Source::Bindings,
+                Source::Heartbeats,
+            ]),
+            services: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            deferred_leases: BTreeSet::new(),
+            heartbeats: BTreeMap::new(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Lets time pass: graces end, heartbeats expire.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.ipam.advance(now);
+        self.cluster.heartbeats.advance(now);
+        self.placement = Placement::Stale;
+    }
+
+    /// When [`Self::advance`] or the outbox has something to do next.
+    pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let expiry = self.cluster.heartbeats.next_expiry(now);
+        [self.ipam.next_deadline(), expiry, self.outbox.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether every watch has listed, so that decisions are taken.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Whether no write is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outbox.is_idle()
+    }
+
+    /// Decides what changed, and returns the writes that may be sent now.
+    pub(crate) fn decide(&mut self, now: Instant) -> Vec<Write> {
+        if !self.is_complete() {
+            return vec![];
+        }
+        let changed = self.ipam.take_changed();
+        for id in &changed {
+            self.refresh_announceable(id);
+        }
+        if !changed.is_empty() {
+            self.touch_pools();
+        }
+        if self.placement == Placement::Stale {
+            self.place(now);
+        }
+        self.writes(now)
+    }
+
+    /// Numbers for the metrics.
+    pub(crate) fn tally(&self) -> Tally {
+        let reports: BTreeMap<_, _> = self
+            .pools
+            .keys()
+            .filter_map(|name| Some((name.clone(), self.ipam.report(name)?)))
+            .collect();
+        let mut held = BTreeMap::new();
+        for binding in self.cluster.bindings.values() {
+            *held.entry(binding.holder.clone()).or_default() += 1;
+        }
+        Tally {
+            conflicting: reports
+                .values()
+                .filter(|report| report.conflict.is_some())
+                .count(),
+            pools: reports
+                .into_iter()
+                .map(|(name, report)| (name, (report.counts.available, report.counts.used)))
+                .collect(),
+            waiting: self.ipam.waiting(),
+            held,
+        }
+    }
+
+    /// What placement is to know of a service: the addresses it has or is about to show.
+    fn refresh_announceable(&mut self, id: &ServiceId) {
+        self.outbox.touch(Target::Service(id.clone()));
+        self.placement = Placement::Stale;
+        let Some(service) = self.services.get(id) else {
+            self.cluster.services.remove(id);
+            return;
+        };
+        let allocation = self.ipam.allocation(id);
+        let mut addresses: Vec<IpAddr> = index::service::ingress(service)
+            .iter()
+            .filter_map(index::service::address)
+            .collect();
+        if let Some(allocation) = allocation {
+            addresses.retain(|address| !allocation.released.iter().any(|lost| lost.address == *address));
+            let given = allocation.given.iter().map(|given| given.address);
+            addresses.extend(given.filter(|address| !self.shown_elsewhere(id, *address)));
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        self.cluster
+            .services
+            .insert(id.clone(), index::service::announceable(service, addresses));
+    }
+
+    fn shown_elsewhere(&self, id: &ServiceId, address: IpAddr) -> bool {
+        self.shown
+            .get(&address)
+            .is_some_and(|services| services.iter().any(|other| other != id))
+    }
+
+    fn place(&mut self, now: Instant) {
+        let outcomes = place(&self.cluster, now);
+        let ids: BTreeSet<_> = outcomes.keys().chain(self.outcomes.keys()).cloned().collect();
+        for id in ids
+            .into_iter()
+            .filter(|id| outcomes.get(id) != self.outcomes.get(id))
+        {
+            self.outbox.touch(Target::Service(id.clone()));
+            self.outbox.touch(Target::Lease(id));
+        }
+        self.outcomes = outcomes;
+        self.placement = Placement::Settled;
+        self.touch_policies();
+    }
+
+    fn touch_pools(&mut self) {
+        for name in self.pools.keys() {
+            self.outbox.touch(Target::Pool(name.clone()));
+        }
+    }
+
+    fn touch_policies(&mut self) {
+        for name in self.policies.keys() {
+            self.outbox.touch(Target::Policy(name.clone()));
+        }
+    }
+}

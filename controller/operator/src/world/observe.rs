@@ -1,0 +1,284 @@
+//! Taking in what the watches saw and what the API server answered.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, Service};
+use kube::ResourceExt as _;
+use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
+use lightship_core::time::Instant;
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
+use lightship_edge::lease::{self, bound_service};
+use lightship_edge::watch::Seen;
+use tracing::warn;
+
+use super::{Placement, Source, World};
+use crate::index;
+use crate::outbox::Target;
+use crate::watches::Change;
+
+/// Whether `seen` is older than what is known already, as an echo of a write that we have the answer to is.
+fn is_older(seen: Option<String>, known: Option<String>) -> bool {
+    let number = |version: Option<String>| version.and_then(|version| version.parse::<u64>().ok());
+    matches!((number(seen), number(known)), (Some(seen), Some(known)) if seen < known)
+}
+
+impl World {
+    /// Takes in what a watch saw.
+    pub(crate) fn observe(&mut self, change: Change, now: Instant) {
+        let (source, listed) = match change {
+            Change::Service(seen) => (Source::Services, self.observe_services(seen, now)),
+            Change::Pool(seen) => (Source::Pools, self.observe_pools(seen, now)),
+            Change::Policy(seen) => (Source::Policies, self.observe_policies(seen)),
+            Change::Node(seen) => (Source::Nodes, self.observe_nodes(seen)),
+            Change::Binding(seen) => (Source::Bindings, self.observe_bindings(seen)),
+            Change::Heartbeat(seen) => (Source::Heartbeats, self.observe_heartbeats(seen, now)),
+        };
+        if listed && self.missing.remove(&source) && self.missing.is_empty() {
+            self.ipam.start(now);
+            self.touch_pools();
+        }
+    }
+
+    fn observe_services(&mut self, seen: Seen<Service>, now: Instant) -> bool {
+        let listed = seen.is_everything();
+        let known = self.services.keys().cloned().collect();
+        let difference = seen.difference(known, index::service::id);
+        for service in difference.applied {
+            self.observe_service(service, now);
+        }
+        for id in difference.deleted {
+            self.services.remove(&id);
+            self.show(&id, &[]);
+            self.ipam.delete_service(&id, now);
+            self.refresh_announceable(&id);
+        }
+        listed
+    }
+
+    /// Takes in a service, from a watch or as the answer to a write.
+    pub(super) fn observe_service(&mut self, service: Service, now: Instant) {
+        let id = index::service::id(&service);
+        let known = self
+            .services
+            .get(&id)
+            .and_then(kube::ResourceExt::resource_version);
+        if is_older(service.resource_version(), known) {
+            return;
+        }
+        let facts = index::service::facts(&service, self.default_class);
+        let ingress = facts.ingress.clone();
+        self.services.insert(id.clone(), service);
+        self.show(&id, &ingress);
+        self.ipam.apply_service(facts, now);
+        self.outbox.observed(Target::Service(id.clone()));
+        self.refresh_announceable(&id);
+    }
+
+    /// Notes which addresses a service shows; who waits for one that it no longer shows may have it now.
+    fn show(&mut self, id: &ServiceId, addresses: &[IpAddr]) {
+        let mut gone = BTreeSet::new();
+        self.shown.retain(|address, services| {
+            if !addresses.contains(address) && services.remove(id) {
+                gone.insert(*address);
+            }
+            !services.is_empty()
+        });
+        for address in addresses {
+            self.shown.entry(*address).or_default().insert(id.clone());
+        }
+        let waiting: Vec<_> = gone
+            .iter()
+            .filter_map(|address| self.ipam.holder(*address).cloned())
+            .collect();
+        for holder in waiting {
+            self.refresh_announceable(&holder);
+        }
+    }
+
+    fn observe_pools(&mut self, seen: Seen<CiliumLoadBalancerIPPool>, now: Instant) -> bool {
+        let listed = seen.is_everything();
+        let known = self.pools.keys().cloned().collect();
+        let difference = seen.difference(known, |pool| PoolName::from(pool.name_any()));
+        for pool in difference.applied {
+            self.ipam.apply_pool(index::pool::pool(&pool), now);
+            self.observe_pool(pool);
+        }
+        for name in difference.deleted {
+            self.pools.remove(&name);
+            self.ipam.delete_pool(&name, now);
+        }
+        self.touch_pools();
+        listed
+    }
+
+    /// Takes in a pool's status, from a watch or as the answer to a write.
+    pub(super) fn observe_pool(&mut self, pool: CiliumLoadBalancerIPPool) {
+        let name = PoolName::from(pool.name_any());
+        let known = self
+            .pools
+            .get(&name)
+            .and_then(kube::ResourceExt::resource_version);
+        if !is_older(pool.resource_version(), known) {
+            self.pools.insert(name.clone(), pool);
+            self.outbox.observed(Target::Pool(name));
+        }
+    }
+
+    fn observe_policies(&mut self, seen: Seen<CiliumL2AnnouncementPolicy>) -> bool {
+        let listed = seen.is_everything();
+        let known = self.policies.keys().cloned().collect();
+        let difference = seen.difference(known, |policy| PolicyName::from(policy.name_any()));
+        for policy in difference.applied {
+            self.observe_policy(policy);
+        }
+        for name in difference.deleted {
+            self.policies.remove(&name);
+            self.cluster.policies.remove(&name);
+        }
+        self.placement = Placement::Stale;
+        listed
+    }
+
+    /// Takes in a policy, from a watch or as the answer to a write.
+    pub(super) fn observe_policy(&mut self, policy: CiliumL2AnnouncementPolicy) {
+        let name = PolicyName::from(policy.name_any());
+        let known = self
+            .policies
+            .get(&name)
+            .and_then(|(known, _)| known.resource_version());
+        if is_older(policy.resource_version(), known) {
+            return;
+        }
+        let reading = index::policy::policy(&policy);
+        let in_force = match &reading.policy {
+            Some(read) => self.cluster.policies.insert(name.clone(), read.clone()),
+            None => self.cluster.policies.remove(&name),
+        };
+        if in_force != reading.policy {
+            self.placement = Placement::Stale;
+        }
+        self.policies.insert(name.clone(), (policy, reading));
+        self.outbox.observed(Target::Policy(name));
+    }
+
+    fn observe_nodes(&mut self, seen: Seen<Node>) -> bool {
+        let listed = seen.is_everything();
+        let known = self.cluster.nodes.keys().cloned().collect();
+        let difference = seen.difference(known, |node| NodeName::from(node.name_any()));
+        for node in difference.applied {
+            let facts = index::node::node(&node);
+            let known = self.cluster.nodes.insert(node.name_any().into(), facts.clone());
+            // A kubelet renews its node's status every few seconds; only what placement looks at counts.
+            if known != Some(facts) {
+                self.placement = Placement::Stale;
+            }
+        }
+        for name in difference.deleted {
+            self.cluster.nodes.remove(&name);
+            self.placement = Placement::Stale;
+        }
+        listed
+    }
+
+    fn observe_bindings(&mut self, seen: Seen<Lease>) -> bool {
+        let listed = seen.is_everything();
+        let known = self.leases.keys().cloned().collect();
+        let difference = seen.difference(known, bound_service);
+        for lease in difference.applied {
+            self.observe_lease(lease);
+        }
+        for id in difference.deleted {
+            self.forget_lease(&id);
+        }
+        listed
+    }
+
+    /// Takes in a service lease, from a watch or as the answer to a write.
+    pub(super) fn observe_lease(&mut self, lease: Lease) {
+        let id = bound_service(&lease);
+        let known = self.leases.get(&id).and_then(kube::ResourceExt::resource_version);
+        if is_older(lease.resource_version(), known) {
+            return;
+        }
+        match lease::binding(&lease) {
+            Ok(binding) => {
+                self.cluster.bindings.insert(id.clone(), binding);
+            }
+            Err(error) => {
+                let (lease, error) = (lease.name_any(), &error as &dyn std::error::Error);
+                warn!(
+                    lease,
+                    error, "the lease of a service cannot be read and is written anew"
+                );
+                self.cluster.bindings.remove(&id);
+            }
+        }
+        self.leases.insert(id.clone(), lease);
+        self.lease_changed(id);
+    }
+
+    /// Takes in that a service lease is gone.
+    pub(super) fn forget_lease(&mut self, id: &ServiceId) {
+        self.leases.remove(id);
+        self.cluster.bindings.remove(id);
+        self.lease_changed(id.clone());
+    }
+
+    /// Others may have waited for this lease to let an address go.
+    fn lease_changed(&mut self, id: ServiceId) {
+        self.outbox.observed(Target::Lease(id));
+        for other in std::mem::take(&mut self.deferred_leases) {
+            self.outbox.touch(Target::Lease(other));
+        }
+        self.placement = Placement::Stale;
+    }
+
+    fn observe_heartbeats(&mut self, seen: Seen<Lease>, now: Instant) -> bool {
+        let listed = seen.is_everything();
+        let known = self.heartbeats.keys().cloned().collect();
+        let difference = seen.difference(known, kube::ResourceExt::name_any);
+        for lease in difference.applied {
+            match lease::heartbeat(&lease) {
+                Ok(beat) => self.observe_heartbeat(&lease.name_any(), beat, now),
+                Err(error) => {
+                    let (lease, error) = (lease.name_any(), &error as &dyn std::error::Error);
+                    warn!(lease, error, "a heartbeat cannot be read and is passed over");
+                }
+            }
+        }
+        for name in difference.deleted {
+            if let Some(node) = self.heartbeats.remove(&name) {
+                self.cluster.heartbeats.forget(&node);
+            }
+            self.placement = Placement::Stale;
+        }
+        listed
+    }
+
+    fn observe_heartbeat(&mut self, lease: &str, beat: lease::Beat, now: Instant) {
+        let beats = &mut self.cluster.heartbeats;
+        let before = (
+            beats.freshness(&beat.node, now),
+            beats.inventory(&beat.node).cloned(),
+        );
+        beats.observe(
+            beat.node.clone(),
+            beat.renewal,
+            beat.duration,
+            beat.inventory,
+            now,
+        );
+        beats.advance(now);
+        let after = (
+            beats.freshness(&beat.node, now),
+            beats.inventory(&beat.node).cloned(),
+        );
+        self.heartbeats.insert(lease.to_owned(), beat.node);
+        // A mere renewal decides nothing: with hundreds of nodes there are dozens a second.
+        if before != after {
+            self.placement = Placement::Stale;
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What is to be written: for each touched object the difference between what it says and what is decided.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource as _;
+use lightship_core::binding::Announcement;
+use lightship_core::interfaces::InterfaceSelector;
+use lightship_core::inventory::LinkState;
+use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
+use lightship_core::placement::Outcome;
+use lightship_core::time::Instant;
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, Holder};
+use lightship_edge::Clock;
+use serde_json::Value;
+use tracing::error;
+
+use super::World;
+use crate::bindings::{LeaseWrite, lease_name};
+use crate::error::Error;
+use crate::index;
+use crate::outbox::Target;
+use crate::status::service::Decided;
+use crate::status::{self, Note};
+
+/// One write, with what to tell about whom once it is done.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    /// What is written.
+    pub(crate) target: Target,
+    /// How.
+    pub(crate) content: Content,
+    /// What to tell.
+    pub(crate) notes: Vec<Note>,
+    /// About whom.
+    pub(crate) regarding: Vec<ObjectReference>,
+}
+
+/// The content of a write.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A merge patch of the status.
+    Status(Value),
+    /// A write of a lease.
+    Lease(LeaseWrite),
+}
+
+/// What the API server answered to a write.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// The service as it is now.
+    Service(Box<Service>),
+    /// The pool as it is now.
+    Pool(Box<CiliumLoadBalancerIPPool>),
+    /// The policy as it is now.
+    Policy(Box<CiliumL2AnnouncementPolicy>),
+    /// The lease as it is now.
+    Lease(Box<Lease>),
+    /// The lease is gone.
+    LeaseDeleted(ServiceId),
+    /// The object itself is gone; its watch will say so.
+    Gone,
+}
+
+impl World {
+    /// The write to `target` is done.
+    pub(crate) fn written(&mut self, target: Target, answer: Answer, now: Instant) {
+        self.outbox.written(target, now);
+        match answer {
+            Answer::Service(service) => self.observe_service(*service, now),
+            Answer::Pool(pool) => self.observe_pool(*pool),
+            Answer::Policy(policy) => self.observe_policy(*policy),
+            Answer::Lease(lease) => self.observe_lease(*lease),
+            Answer::LeaseDeleted(id) => self.forget_lease(&id),
+            Answer::Gone => {}
+        }
+    }
+
+    /// The write to `target` was refused or not answered; it is decided again.
+    pub(crate) fn refused(&mut self, target: Target, now: Instant) {
+        self.outbox.failed(target, now);
+    }
+
+    pub(super) fn writes(&mut self, now: Instant) -> Vec<Write> {
+        let wall = Clock::wall();
+        let mut writes = Vec::new();
+        for target in self.outbox.take_due(now) {
+            let write = match &target {
+                Target::Service(id) => Ok(self.service_write(id, wall)),
+                Target::Lease(id) => self.lease_write(id, wall),
+                Target::Pool(name) => Ok(self.pool_write(name, wall)),
+                Target::Policy(name) => Ok(self.policy_write(name, wall)),
+            };
+            match write {
+                Ok(Some(write)) => {
+                    self.outbox.sent(target);
+                    writes.push(write);
+                }
+                Ok(None) => {}
+                Err(error) => error!(error = &error as &dyn std::error::Error, %target, "nothing is written"),
+            }
+        }
+        writes
+    }
+
+    fn service_write(&self, id: &ServiceId, wall: Timestamp) -> Option<Write> {
+        let service = self.services.get(id)?;
+        let allocation = self.ipam.allocation(id)?;
+        let given = allocation.given.iter().map(|given| given.address);
+        let shown_elsewhere: BTreeSet<_> = given.filter(|one| self.shown_elsewhere(id, *one)).collect();
+        let owner = index::service::facts(service, self.default_class).ingress_owner;
+        let outcome = self.outcomes.get(id);
+        let decided = Decided {
+            allocation: &allocation,
+            owner,
+            outcome,
+            shown_elsewhere: &shown_elsewhere,
+        };
+        let update = status::service::update(service, decided, wall)?;
+        Some(Write {
+            target: Target::Service(id.clone()),
+            content: Content::Status(update.patch),
+            notes: update.notes,
+            regarding: vec![service.object_ref(&())],
+        })
+    }
+
+    fn lease_write(&mut self, id: &ServiceId, wall: Timestamp) -> Result<Option<Write>, Error> {
+        let outcome = self.outcomes.get(id);
+        if self.held_by_another(id, outcome) {
+            self.deferred_leases.insert(id.clone());
+            return Ok(None);
+        }
+        let observed = self.leases.get(id);
+        let name = lease_name(id, &self.leases);
+        let Some(update) = self.form.update(&name, observed, outcome, wall)? else {
+            return Ok(None);
+        };
+        let lease = match &update.write {
+            LeaseWrite::Create(lease) | LeaseWrite::Replace(lease) | LeaseWrite::Delete(lease) => lease,
+        };
+        let service = self.services.get(id).map(|service| service.object_ref(&()));
+        let regarding = service.into_iter().chain([lease.object_ref(&())]).collect();
+        let content = Content::Lease(update.write);
+        Ok(Some(Write {
+            target: Target::Lease(id.clone()),
+            content,
+            notes: update.notes,
+            regarding,
+        }))
+    }
+
+    /// Whether an address is still bound to another node by another service's lease: two must never answer for it.
+    fn held_by_another(&self, id: &ServiceId, outcome: Option<&Outcome>) -> bool {
+        let Some(Outcome::Placed(placed)) = outcome else {
+            return false;
+        };
+        let wanted = placed.order.addresses();
+        self.cluster.bindings.iter().any(|(other, binding)| {
+            other != id
+                && binding.holder != placed.holder
+                && binding.order.addresses().iter().any(|address| wanted.contains(address))
+                // Leases of one group move together, the primary first; they must not wait for each other.
+                && binding.order.primary != placed.order.primary
+        })
+    }
+
+    fn pool_write(&self, name: &PoolName, wall: Timestamp) -> Option<Write> {
+        let pool = self.pools.get(name)?;
+        let update = status::pool::update(pool, &self.ipam.report(name)?, wall)?;
+        Some(Write {
+            target: Target::Pool(name.clone()),
+            content: Content::Status(update.patch),
+            notes: update.notes,
+            regarding: vec![pool.object_ref(&())],
+        })
+    }
+
+    fn policy_write(&self, name: &PolicyName, wall: Timestamp) -> Option<Write> {
+        let (policy, reading) = self.policies.get(name)?;
+        let holders = self.holders(name);
+        let update = status::policy::update(policy, reading, holders, self.outcomes.values(), wall)?;
+        Some(Write {
+            target: Target::Policy(name.clone()),
+            content: Content::Status(update.patch),
+            notes: update.notes,
+            regarding: vec![policy.object_ref(&())],
+        })
+    }
+
+    /// Who answers because of a policy, by the leases as they are.
+    fn holders(&self, policy: &PolicyName) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        for (id, binding) in &self.cluster.bindings {
+            let mine = binding
+                .order
+                .announcements
+                .iter()
+                .filter(|one| one.policy == *policy);
+            for announcement in mine {
+                let spec = self.leases.get(id).and_then(|lease| lease.spec.as_ref());
+                let since = spec.and_then(|spec| spec.acquire_time.as_ref());
+                holders.push(Holder {
+                    service: id.to_string(),
+                    addresses: announcement.addresses.iter().map(ToString::to_string).collect(),
+                    node: binding.holder.to_string(),
+                    interfaces: self.interfaces(&binding.holder, announcement),
+                    since: since.map(|at| Time(at.0)),
+                });
+            }
+        }
+        holders
+    }
+
+    fn interfaces(&self, node: &NodeName, announcement: &Announcement) -> Vec<String> {
+        let Ok(selector) = InterfaceSelector::compile(&announcement.interfaces) else {
+            return vec![];
+        };
+        let inventory = self.cluster.heartbeats.inventory(node);
+        let all = inventory.into_iter().flat_map(|inventory| &inventory.interfaces);
+        let meant = all.filter(|one| one.link == LinkState::Up && selector.selects(one));
+        meant.map(|interface| interface.name.clone()).collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! Carrying out writes: the only place that changes objects, and publishes what was changed as events.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::events::{Event, Recorder, Reporter};
+use kube::{Client, ResourceExt as _};
+use lightship_core::names::ServiceId;
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, field_owner};
+use lightship_edge::ApiAnswer as _;
+use tracing::warn;
+
+use crate::bindings::LeaseWrite;
+use crate::error::Error;
+use crate::outbox::Target;
+use crate::status::Note;
+use crate::world::{Answer, Content, Write};
+
+/// An API server that takes longer is not answering; the write is decided again on what is then seen.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Writes objects and events.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    client: Client,
+    namespace: String,
+    identity: String,
+}
+
+impl Writer {
+    /// A writer of leases in `namespace`, publishing as replica `identity`.
+    pub(crate) fn new(client: Client, namespace: String, identity: String) -> Self {
+        Self {
+            client,
+            namespace,
+            identity,
+        }
+    }
+
+    /// Carries out one write.
+    pub(crate) async fn carry_out(&self, write: &Write) -> Result<Answer, Error> {
+        let answer = tokio::time::timeout(DEADLINE, self.send(&write.target, &write.content)).await;
+        match answer {
+            Err(_) => Err(Error::Deadline {
+                operation: "write a decision",
+            }),
+            Ok(Ok(answer)) => Ok(answer),
+            // Deleted meanwhile: nothing is left to say anything about.
+            Ok(Err(source)) if source.is_not_found() => Ok(Answer::Gone),
+            Ok(Err(source)) => Err(Error::Write {
+                target: write.target.to_string(),
+                source: Box::new(source),
+            }),
+        }
+    }
+
+    /// Publishes what was done. A failed event is logged and not tried again: the object itself tells the state.
+    pub(crate) async fn tell(&self, notes: Vec<Note>, regarding: Vec<ObjectReference>) {
+        let reporter = Reporter {
+            controller: field_owner::OPERATOR.to_owned(),
+            instance: Some(self.identity.clone()),
+        };
+        for note in notes {
+            let event = Event {
+                type_: note.severity,
+                reason: note.reason.to_owned(),
+                note: Some(note.message),
+                action: note.reason.to_owned(),
+                secondary: None,
+            };
+            for object in &regarding {
+                // A recorder that is kept folds a second event of the same reason into a series that repeats the
+                // first one's words; each of ours says something of its own.
+                let recorder = Recorder::new(self.client.clone(), reporter.clone());
+                let published = tokio::time::timeout(DEADLINE, recorder.publish(&event, object)).await;
+                if let Ok(Err(error)) = published {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(
+                        error,
+                        reason = event.reason,
+                        object = object.name,
+                        "failed to publish an event"
+                    );
+                }
+            }
+        }
+    }
+
+    async fn send(&self, target: &Target, content: &Content) -> Result<Answer, kube::Error> {
+        let params = PatchParams {
+            field_manager: Some(field_owner::OPERATOR.to_owned()),
+            ..Default::default()
+        };
+        match (target, content) {
+            (Target::Service(id), Content::Status(patch)) => {
+                let api: Api<Service> = Api::namespaced(self.client.clone(), &id.namespace);
+                let service = api.patch_status(&id.name, &params, &Patch::Merge(patch)).await?;
+                Ok(Answer::Service(Box::new(service)))
+            }
+            (Target::Pool(name), Content::Status(patch)) => {
+                let api: Api<CiliumLoadBalancerIPPool> = Api::all(self.client.clone());
+                let pool = api
+                    .patch_status(name.as_str(), &params, &Patch::Merge(patch))
+                    .await?;
+                Ok(Answer::Pool(Box::new(pool)))
+            }
+            (Target::Policy(name), Content::Status(patch)) => {
+                let api: Api<CiliumL2AnnouncementPolicy> = Api::all(self.client.clone());
+                let policy = api
+                    .patch_status(name.as_str(), &params, &Patch::Merge(patch))
+                    .await?;
+                Ok(Answer::Policy(Box::new(policy)))
+            }
+            (Target::Lease(id), Content::Lease(write)) => self.send_lease(id, write).await,
+            // Only leases are written as leases, and a lease has no status.
+            (Target::Lease(_), Content::Status(_)) | (_, Content::Lease(_)) => Ok(Answer::Gone),
+        }
+    }
+
+    async fn send_lease(&self, id: &ServiceId, write: &LeaseWrite) -> Result<Answer, kube::Error> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let params = PostParams {
+            field_manager: Some(field_owner::OPERATOR.to_owned()),
+            ..Default::default()
+        };
+        match write {
+            LeaseWrite::Create(lease) => Ok(Answer::Lease(Box::new(
+                api.create(&params, lease.as_ref()).await?,
+            ))),
+            LeaseWrite::Replace(lease) => Ok(Answer::Lease(Box::new(
+                api.replace(&lease.name_any(), &params, lease).await?,
+            ))),
+            LeaseWrite::Delete(lease) => {
+                let seen = Preconditions {
+                    resource_version: lease.resource_version(),
+                    uid: lease.uid(),
+                };
+                let params = DeleteParams {
+                    preconditions: Some(seen),
+                    ..Default::default()
+                };
+                match api.delete(&lease.name_any(), &params).await {
+                    Err(error) if !error.is_not_found() => Err(error),
+                    _ => Ok(Answer::LeaseDeleted(id.clone())),
+                }
+            }
+        }
+    }
+}
