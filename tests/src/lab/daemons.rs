@@ -1,6 +1,8 @@
 //! What runs on nodes and in the fabric besides the control plane: kube-proxy, backends, operator and agents.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
 
 use super::{
     Lab,
@@ -8,7 +10,7 @@ use super::{
     host::Host,
     unit::{Action, Unit},
 };
-use crate::binaries;
+use crate::{binaries, eventually};
 
 /// The operator's replicas share the fabric, so each has an admin port of its own.
 const OPERATOR_PORTS: [u16; 2] = [9963, 9965];
@@ -116,12 +118,29 @@ impl Lab {
         unit.act(&self.folder, action)
     }
 
-    /// Starts the first operator and every agent, workers first.
+    /// Starts the first operator and every agent, workers first, and waits until all are healthy.
     pub fn start_lightship(&self) -> Result<()> {
         self.operator(Action::Start, 1)?;
-        for node in Host::nodes(self.nodes) {
+        let nodes = Host::nodes(self.nodes);
+        for node in &nodes {
             self.agent(Action::Start, node.name())?;
         }
+        self.wait_healthy("operator-1", &self.fabric, OPERATOR_PORTS[0])?;
+        for node in &nodes {
+            self.wait_healthy(&format!("agent-{}", node.name()), node, AGENT_PORT)?;
+        }
         Ok(())
+    }
+
+    fn wait_healthy(&self, unit: &str, host: &Host, port: u16) -> Result<()> {
+        let url = format!("http://127.0.0.1:{port}/healthz");
+        eventually(&format!("a healthy {unit}"), Duration::from_secs(30), || {
+            self.exec(
+                host.name(),
+                &["curl", "--silent", "--fail", "--max-time", "2", &url],
+            )
+            .or_else(|_| bail!("{}", Unit::find(&self.folder, unit)?.last_words(&self.folder)))
+        })
+        .map(drop)
     }
 }
