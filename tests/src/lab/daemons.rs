@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use super::{
     Lab,
@@ -135,12 +135,20 @@ impl Lab {
     fn wait_healthy(&self, unit: &str, host: &Host, port: u16) -> Result<()> {
         let url = format!("http://127.0.0.1:{port}/healthz");
         eventually(&format!("a healthy {unit}"), Duration::from_secs(30), || {
-            self.exec(
+            let asked = self.try_exec(
                 host.name(),
                 &["curl", "--silent", "--fail", "--max-time", "2", &url],
-            )
-            .or_else(|_| bail!("{}", Unit::find(&self.folder, unit)?.last_words(&self.folder)))
-        })
-        .map(drop)
+            )?;
+            let unit = Unit::find(&self.folder, unit)?;
+            match unit.process() {
+                Some(_) if asked.succeeded() => Ok(Ok(())),
+                Some(_) => bail!("{}", unit.last_words(&self.folder)),
+                // It will not come back by itself: there is nothing to wait for.
+                None => Ok(Err(anyhow!(
+                    "failed to start it: {}",
+                    unit.last_words(&self.folder)
+                ))),
+            }
+        })?
     }
 }
