@@ -10,11 +10,12 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use crate::args::LogLevel;
 
 /// The crates whose logs are ours.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     "lightship",
     "lightship_operator",
     "lightship_agent",
     "lightship_datapath",
+    "lightship_edge",
     "lightship_core",
 ];
 
