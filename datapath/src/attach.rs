@@ -1,12 +1,12 @@
 //! The program on interfaces: a pinned TCX link each, first in order. A link lives by its pin, so nothing here detaches
 //! by dropping something; replacing a link's program is atomic and keeps its place in the order.
 
-use std::{io, path::PathBuf};
+use std::{io, os::fd::AsRawFd as _, path::PathBuf};
 
 use aya::{
     pin::PinError,
     programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        LinkOrder, MultiProgLink as _, ProgramError, SchedClassifier, TcAttachType,
         links::{FdLink, LinkError, PinnedLink},
         tc::{SchedClassifierLink, TcAttachOptions},
     },
@@ -46,15 +46,9 @@ pub enum AttachError {
     /// The pin could not be removed.
     #[error("failed to remove the pin {}", .0.display())]
     Unpin(PathBuf, #[source] io::Error),
-    /// The programs of an interface could not be listed.
-    #[error("failed to list the programs on {name}")]
-    Query {
-        /// The interface.
-        name: String,
-        /// Why.
-        #[source]
-        source: ProgramError,
-    },
+    /// The kernel did not tell what a link is attached to.
+    #[error("failed to read what the link pinned at {} is attached to", .0.display())]
+    Describe(PathBuf, #[source] io::Error),
 }
 
 /// What became of an attempt to replace a link's program.
@@ -138,28 +132,40 @@ pub(crate) fn detach(pins: &Pins, interface: InterfaceIndex) -> Result<(), Attac
 }
 
 /// How the program sits on an interface that has a pinned link.
+///
+/// The kernel tells an agent's capabilities what a link in its hands is attached to by `fdinfo`; listing the programs of
+/// an interface would take `CAP_SYS_ADMIN`.
 pub(crate) fn attachment(
     pins: &Pins,
     interface: InterfaceIndex,
     current: u32,
 ) -> Result<Attachment, AttachError> {
-    let Ok(name) = name_of(interface) else {
-        return Ok(Attachment::Dead);
-    };
     let pin = pins.link(interface);
     let unusable = |source| AttachError::Link(pin.clone(), source);
     let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(unusable)?);
-    let program = link.info().map_err(unusable)?.program_id();
-    // The link alone does not tell: one made for an earlier interface of this index still names its program.
-    let (_, programs) = SchedClassifier::query_tcx(&name, TcAttachType::Ingress)
-        .map_err(|source| AttachError::Query { name, source })?;
-    Ok(if programs.iter().all(|info| info.id() != program) {
+    let link = SchedClassifierLink::try_from(link).map_err(unusable)?;
+    let fd = link.fd().map_err(unusable)?.as_raw_fd();
+    let told = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{fd}"))
+        .map_err(|source| AttachError::Describe(pin.clone(), source))?;
+    Ok(judge(&told, interface, current))
+}
+
+/// A link whose interface is gone tells of interface 0.
+fn judge(told: &str, interface: InterfaceIndex, current: u32) -> Attachment {
+    let number = |name: &str| -> Option<u32> {
+        told.lines()
+            .find_map(|line| line.strip_prefix(name))?
+            .trim()
+            .parse()
+            .ok()
+    };
+    if number("ifindex:") != Some(interface.0) {
         Attachment::Dead
-    } else if program == current {
+    } else if number("prog_id:") == Some(current) {
         Attachment::Current
     } else {
         Attachment::Outdated
-    })
+    }
 }
 
 /// aya attaches by name; the index is what was decided on.
@@ -174,4 +180,20 @@ fn name_of(interface: InterfaceIndex) -> Result<String, AttachError> {
 
 fn is_dead(error: &SyscallError) -> bool {
     error.io_error.raw_os_error() == Some(libc::ENOLINK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_judged_by_what_the_kernel_tells() {
+        let told = "pos:\t0\nlink_type:\ttcx\nlink_id:\t3\nprog_id:\t41\nifindex:\t2\nattach_type:\t46\n";
+        assert_eq!(judge(told, InterfaceIndex(2), 41), Attachment::Current);
+        assert_eq!(judge(told, InterfaceIndex(2), 42), Attachment::Outdated);
+        assert_eq!(
+            judge(&told.replace("ifindex:\t2", "ifindex:\t0"), InterfaceIndex(2), 41),
+            Attachment::Dead
+        );
+    }
 }

@@ -58,7 +58,7 @@ pub enum MapsError {
 fn remedy(error: &MapError) -> &'static str {
     match error {
         MapError::SyscallError(call) if call.io_error.raw_os_error() == Some(libc::E2BIG) => {
-            ": it is full; give it a greater capacity (after a cleanup, a map keeps the one it was made with)"
+            ": it is full and keeps the capacity it was made with: remove it by a cleanup, then give a greater one"
         }
         _ => "",
     }

@@ -18,7 +18,7 @@ use aya::{
     maps::{HashMap, PerCpuArray},
     programs::{SchedClassifier, TcAttachType, links::FdLink, links::PinnedLink},
 };
-use lightship_abi::names::{INGRESS_PROGRAM, OUTCOMES, RESPONDER_V4};
+use lightship_abi::names::{INGRESS_PROGRAM, INTERFACES, OUTCOMES, RESPONDER_V4};
 use lightship_datapath::{
     Datapath, Entry, InterfaceIndex, MacAddress, OpenError, Options, Outcome, cleanup, maps,
     plan::{Action, Attachment, Desired, View, plan},
@@ -350,6 +350,43 @@ fn a_frame_that_is_not_in_one_piece_is_answered() {
 }
 
 #[test]
+fn three_capabilities_are_enough() {
+    enter();
+    let kept = "-all,+bpf,+net_admin,+net_raw";
+    let done = std::process::Command::new("setpriv")
+        .args(["--bounding-set", kept, "--inh-caps", kept])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", "as_an_agent_with_three_capabilities", "--ignored"])
+        .output()
+        .expect("setpriv is installed");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "three_capabilities_are_enough runs it, in its namespaces and without other capabilities"]
+fn as_an_agent_with_three_capabilities() {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("a status");
+    assert!(status.contains("CapEff:\t0000008000003000"), "{status}");
+    for _ in 0..2 {
+        let mut datapath = open();
+        reconcile(&mut datapath, &desired(&[VIP]));
+        assert!(ask(&Station::on("far"), VIP, SOON).is_some());
+        assert_eq!(reconcile(&mut datapath, &desired(&[VIP])), []);
+    }
+    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 4);
+    let mut datapath = open();
+    reconcile(
+        &mut datapath,
+        &Desired {
+            interfaces: BTreeMap::new(),
+            ..desired(&[])
+        },
+    );
+    cleanup(Path::new(BPFFS)).expect("a cleanup");
+}
+
+#[test]
 fn an_agent_may_move_the_data_path_between_threads() {
     fn assert_send<T: Send>() {}
     assert_send::<Datapath>();
@@ -474,6 +511,18 @@ fn a_map_of_another_layout_is_refused_and_left() {
         "{said}"
     );
     assert!(shared.join(RESPONDER_V4).exists());
+}
+
+#[test]
+fn a_map_of_ours_from_another_version_is_made_anew() {
+    enter();
+    let own = PathBuf::from(BPFFS).join("lightship");
+    fs::create_dir_all(&own).expect("a directory");
+    let earlier: HashMap<_, u32, u32> = HashMap::create(16, 0).expect("a map");
+    earlier.pin(own.join(INTERFACES)).expect("pinned");
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    assert!(ask(&Station::on("far"), VIP, SOON).is_some());
 }
 
 #[test]
