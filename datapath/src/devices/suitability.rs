@@ -54,6 +54,17 @@ const FOREIGN_PREFIXES: [&str; 10] = [
     "vxlan.",
 ];
 
+impl Device {
+    /// Whether a policy may name the device at all: it speaks Ethernet and belongs to the node, not to a container
+    /// network. Hundreds of pods' cables would only blow up what the node reports about itself.
+    #[must_use]
+    pub fn is_nodes_own(&self) -> bool {
+        let foreign = FOREIGN_PREFIXES.iter().any(|prefix| self.name.starts_with(prefix));
+        let pod_cable = self.kind == Kind::Veth && self.name.starts_with("veth");
+        self.mac.is_some() && self.kind != Kind::Loopback && !foreign && !pod_cable
+    }
+}
+
 impl Selection {
     /// Whether a device is a candidate. Its line does not matter: a candidate without carrier is one that waits.
     ///

@@ -2,6 +2,8 @@
 //! it, pins and attached programs included, goes when the thread ends, whether the test passed or not.
 #![expect(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod agent;
+
 use std::{
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},

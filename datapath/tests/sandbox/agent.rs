@@ -1,0 +1,62 @@
+//! What an agent does, in a sandbox: open the data path, want addresses, bring the kernel there.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use aya::programs::{SchedClassifier, TcAttachType};
+use lightship_datapath::{
+    Datapath, Entry, InterfaceIndex, MacAddress, Options,
+    plan::{Action, Desired, View, plan},
+};
+
+use super::{Station, index_of, mac_of, request};
+
+pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 10, 0);
+pub(crate) const CLIENT: [u8; 4] = [10, 0, 10, 99];
+pub(crate) const SOON: Duration = Duration::from_secs(2);
+/// Long enough for an answer that must not come.
+pub(crate) const NEVER: Duration = Duration::from_millis(150);
+
+pub(crate) fn open() -> Datapath {
+    Datapath::open(&Options::default()).expect("a data path")
+}
+
+pub(crate) fn near() -> InterfaceIndex {
+    InterfaceIndex(index_of("near"))
+}
+
+pub(crate) fn vip() -> Entry {
+    Entry {
+        address: VIP,
+        interface: near(),
+    }
+}
+
+pub(crate) fn desired(addresses: &[Ipv4Addr]) -> Desired {
+    let interface = near();
+    Desired {
+        interfaces: [(interface, MacAddress(mac_of("near")))].into(),
+        entries: addresses
+            .iter()
+            .map(|&address| Entry { address, interface })
+            .collect(),
+        view: View::Complete,
+    }
+}
+
+/// One turn of an agent: observe, plan, execute.
+pub(crate) fn reconcile(datapath: &mut Datapath, desired: &Desired) -> Vec<Action> {
+    datapath.beat().expect("a beat");
+    let actions = plan(desired, &datapath.observe().expect("an observation"));
+    let failures = datapath.execute(&actions);
+    assert!(failures.is_empty(), "{failures:?}");
+    actions
+}
+
+pub(crate) fn ask(station: &Station, target: Ipv4Addr, within: Duration) -> Option<Vec<u8>> {
+    station.ask(&request(mac_of("far"), CLIENT, target.octets()), within)
+}
+
+pub(crate) fn programs_on(interface: &str) -> Vec<u32> {
+    let (_, programs) = SchedClassifier::query_tcx(interface, TcAttachType::Ingress).expect("a query");
+    programs.iter().map(aya::programs::ProgramInfo::id).collect()
+}
