@@ -6,6 +6,14 @@ use std::time::Duration;
 #[error("expected a duration such as 15s, 500ms or 1m30s (units: ns, us, ms, s, m, h)")]
 pub(crate) struct BadDuration;
 
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadInterval {
+    #[error(transparent)]
+    Unreadable(#[from] BadDuration),
+    #[error("expected at least 1s")]
+    TooShort,
+}
+
 /// Units and their nanoseconds, in the order they are tried: `ms` before `m`.
 const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
@@ -42,6 +50,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, BadDuration> {
         rest = &tail[unit.len()..];
     }
     Ok(total)
+}
+
+/// Reads the pause between two rounds of something that is not to be done all the time.
+pub(crate) fn parse_at_least_a_second(text: &str) -> Result<Duration, BadInterval> {
+    match parse(text)? {
+        short if short < Duration::from_secs(1) => Err(BadInterval::TooShort),
+        interval => Ok(interval),
+    }
 }
 
 /// A decimal number of units. Digits finer than a nanosecond are dropped.

@@ -12,7 +12,6 @@ mod kubeconfig;
 mod output;
 mod settings;
 mod signal;
-mod stub;
 mod telemetry;
 
 #[cfg(test)]

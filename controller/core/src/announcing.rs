@@ -1,4 +1,5 @@
-//! When a new holder repeats its gratuitous ARP: at once, after 50, 150 and 500 ms and after 2 s, then at a low rate.
+//! When a new holder repeats its gratuitous ARP: after 50, 150 and 500 ms and after 2 s, then at a low rate.
+//! The first frame goes out with the entry itself.
 //!
 //! A single frame is easily lost, and switches forget what they do not hear of (design §4.10).
 
@@ -7,8 +8,7 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
-const REPEATS: [Duration; 5] = [
-    Duration::ZERO,
+const REPEATS: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(500),
@@ -39,14 +39,15 @@ impl<K: Ord + Clone> Schedule<K> {
         }
     }
 
-    /// The address was taken over: its first frame is due now.
+    /// The address was taken over and announced for the first time now.
     pub fn taken(&mut self, key: K, now: Instant) {
+        let [first, ..] = REPEATS;
         self.due.insert(
             key,
             Due {
                 taken_at: now,
                 sent: 0,
-                next: now,
+                next: now + first,
             },
         );
     }
@@ -106,10 +107,7 @@ mod tests {
     fn a_takeover_is_repeated_and_then_refreshed_at_the_interval() {
         let mut schedule = Schedule::new(Duration::from_secs(10));
         schedule.taken("10.0.10.0", at(0));
-        assert_eq!(
-            run(&mut schedule, 23_000),
-            [0, 50, 150, 500, 2000, 12_000, 22_000]
-        );
+        assert_eq!(run(&mut schedule, 23_000), [50, 150, 500, 2000, 12_000, 22_000]);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use lightship_core::timing::LeaseTimings;
 use lightship_crd::{annotation, label};
 
 use crate::error::Error;
-use crate::index;
 use crate::status::Note;
 
 /// A write of a service lease; each carries the version it was decided on.

@@ -1,11 +1,13 @@
 //! What the agent is told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{AdminAddress, LeaseTimingArgs, list};
+use crate::duration;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AgentArgs {
@@ -29,6 +31,15 @@ pub(crate) struct AgentArgs {
         value_parser = list::device
     )]
     pub(crate) devices: Vec<String>,
+    /// How often a held address is announced when nothing changes.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        env = "LIGHTSHIP_ANNOUNCE_INTERVAL",
+        value_parser = duration::parse_at_least_a_second
+    )]
+    pub(crate) announce_interval: Duration,
     /// Where bpffs is mounted.
     #[arg(
         long,

@@ -21,7 +21,7 @@ fn the_definition_is_consistent() {
 
 #[test]
 fn a_wrong_value_is_named_with_its_flag_and_what_is_allowed() {
-    let cases: [(&[&str], [&str; 3]); 9] = [
+    let cases: [(&[&str], [&str; 3]); 10] = [
         (
             &["operator", "--l2-announcements-lease-duration=15"],
             [
@@ -57,6 +57,10 @@ fn a_wrong_value_is_named_with_its_flag_and_what_is_allowed() {
         (
             &["agent", "--node-name=n", "--devices=eth0,,eth1"],
             ["''", "--devices", "separated by commas"],
+        ),
+        (
+            &["agent", "--node-name=n", "--announce-interval=100ms"],
+            ["'100ms'", "--announce-interval", "at least 1s"],
         ),
         (
             &["agent", "--node-name="],

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use lightship_agent::{Agent, Options};
 use prometheus_client::registry::Registry;
 
 use crate::admin::{Admin, Shown};
 use crate::args::{AgentArgs, Connection};
 use crate::kubeconfig::{self, Asker};
 use crate::settings::Settings;
-use crate::stub::agent::{Agent, Options};
 use crate::{foreground, signal};
 
 pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()> {
@@ -19,10 +19,11 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()
         let admin = Admin::bind(args.admin_address).await?;
         let client = kubeconfig::client(connection.kubeconfig.as_deref(), Asker::Daemon).await?;
         let options = Options {
-            node: args.node_name,
+            node: args.node_name.into(),
             namespace: connection.namespace.clone(),
             timings,
             devices: args.devices,
+            announce_interval: args.announce_interval,
             bpffs: args.bpffs,
             map_capacity: args.map_capacity,
         };

@@ -1,0 +1,143 @@
+//! The heartbeat: a lease that says this agent lives and what its node has, renewed every third of its duration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Api, PostParams};
+use kube::{Client, ResourceExt as _};
+use lightship_core::inventory::Inventory;
+use lightship_core::names::NodeName;
+use lightship_core::timing::LeaseTimings;
+use lightship_crd::{annotation, field_owner, label, lease as names};
+use lightship_edge::{ApiAnswer as _, Clock};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use crate::error::Error;
+
+/// Renews the heartbeat of a node.
+pub(crate) struct Heartbeat {
+    api: Api<Lease>,
+    node: NodeName,
+    name: String,
+    timings: LeaseTimings,
+    /// The lease as last written; `None` before the first write and after somebody else touched it.
+    written: Option<Lease>,
+}
+
+impl Heartbeat {
+    /// The heartbeat of `node`, kept in `namespace`.
+    pub(crate) fn new(client: Client, namespace: &str, node: NodeName, timings: LeaseTimings) -> Self {
+        let name = names::heartbeat(node.as_str());
+        Self {
+            api: Api::namespaced(client, namespace),
+            node,
+            name,
+            timings,
+            written: None,
+        }
+    }
+
+    /// Renews for as long as it is let; a changed inventory is told at once.
+    pub(crate) async fn run(mut self, mut inventory: watch::Receiver<Inventory>) {
+        loop {
+            let current = inventory.borrow_and_update().clone();
+            let pause = match self.renew(&current).await {
+                Ok(()) => self.timings.renew_interval(),
+                Err(error) => {
+                    self.written = None;
+                    let error = &error as &dyn std::error::Error;
+                    warn!(
+                        error,
+                        "failed to renew the heartbeat; without it other nodes take this one's addresses"
+                    );
+                    self.timings.retry_period()
+                }
+            };
+            tokio::select! {
+                changed = inventory.changed() => match changed {
+                    Ok(()) => debug!("the inventory changed and is told at once"),
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn renew(&mut self, inventory: &Inventory) -> Result<(), Error> {
+        let deadline = self.timings.renew_deadline();
+        let renewed = tokio::time::timeout(deadline, self.write(inventory)).await;
+        self.written = Some(renewed.map_err(|_| Error::HeartbeatDeadline(deadline))??);
+        Ok(())
+    }
+
+    async fn write(&self, inventory: &Inventory) -> Result<Lease, Error> {
+        let failed = |source| Error::Heartbeat {
+            lease: self.name.clone(),
+            source: Box::new(source),
+        };
+        let params = PostParams {
+            field_manager: Some(field_owner::AGENT.to_owned()),
+            ..PostParams::default()
+        };
+        let present = match &self.written {
+            Some(lease) => Some(lease.clone()),
+            None => self.api.get_opt(&self.name).await.map_err(failed)?,
+        };
+        let lease = self.lease(present.as_ref(), inventory)?;
+        let answer = match &present {
+            None => self.api.create(&params, &lease).await,
+            Some(present) => self.api.replace(&present.name_any(), &params, &lease).await,
+        };
+        match answer {
+            // Deleted or written by somebody else meanwhile: what is there now is taken up.
+            Err(error) if error.is_conflict() || error.is_not_found() => {
+                let present = self.api.get_opt(&self.name).await.map_err(failed)?;
+                let lease = self.lease(present.as_ref(), inventory)?;
+                match present {
+                    None => self.api.create(&params, &lease).await.map_err(failed),
+                    Some(_) => self
+                        .api
+                        .replace(&self.name, &params, &lease)
+                        .await
+                        .map_err(failed),
+                }
+            }
+            answer => answer.map_err(failed),
+        }
+    }
+
+    fn lease(&self, present: Option<&Lease>, inventory: &Inventory) -> Result<Lease, Error> {
+        let text = inventory.to_annotation().map_err(Error::Inventory)?;
+        let now = MicroTime(Clock::wall());
+        let before = present.and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let metadata = ObjectMeta {
+            name: Some(self.name.clone()),
+            resource_version: present.and_then(kube::ResourceExt::resource_version),
+            labels: Some(BTreeMap::from([(
+                label::LEASE.to_owned(),
+                label::LEASE_HEARTBEAT.to_owned(),
+            )])),
+            annotations: Some(BTreeMap::from([(annotation::INVENTORY.to_owned(), text)])),
+            ..ObjectMeta::default()
+        };
+        let spec = LeaseSpec {
+            holder_identity: Some(self.node.to_string()),
+            lease_duration_seconds: Some(self.timings.lease_duration_seconds()),
+            acquire_time: before.acquire_time.or_else(|| Some(now.clone())),
+            renew_time: Some(now),
+            ..before
+        };
+        Ok(Lease {
+            metadata,
+            spec: Some(spec),
+        })
+    }
+}
+
+/// How often the responder is told that this agent lives: often enough that a few missed beats do not silence it.
+pub(crate) fn beat_interval(max_liveness: Duration) -> Duration {
+    (max_liveness / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
+}
