@@ -38,6 +38,7 @@ impl Lab {
         for process in &members {
             process.kill()?;
         }
+        network::remove_ports(&self.folder, &self.fabric, &node)?;
         let entry = self.folder.entry("hosts", node.name());
         fs::remove_file(&entry).with_context(|| format!("failed to remove {}", entry.display()))?;
         Ok(off)

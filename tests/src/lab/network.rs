@@ -117,9 +117,15 @@ pub(super) fn plug_in(folder: &Folder, fabric: &Host, host: &Host, slot: u8) -> 
 
 /// Pulls both plugs of a host at once.
 pub(super) fn unplug(folder: &Folder, fabric: &Host, host: &Host) -> Result<()> {
+    let lines = [LAN, MANAGEMENT].map(|interface| format!("link set {} down\n", port(host, interface)));
+    batch(Some((folder, fabric)), &lines.concat())
+}
+
+/// Takes the ports of a host away that was unplugged; slower than unplugging it.
+pub(super) fn remove_ports(folder: &Folder, fabric: &Host, host: &Host) -> Result<()> {
     for interface in [LAN, MANAGEMENT] {
         let port = port(host, interface);
-        // Without its port the host is as unplugged as it can be: this is also called for half-built ones.
+        // The kernel may have been quicker, once the last process of the host was gone.
         fabric.tool(folder, &["ip", "link", "del", &port])?.attempt()?;
     }
     Ok(())
