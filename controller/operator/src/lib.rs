@@ -212,8 +212,9 @@ impl Operator {
                     info!(target = %write.target, reason = note.reason, "{}", note.message);
                 }
                 let writer = writer.clone();
+                let regarding = write.regarding.into_iter().chain(answer.lease()).collect();
                 world.written(write.target, answer, clock.now());
-                tells.spawn(async move { writer.tell(write.notes, write.regarding).await });
+                tells.spawn(async move { writer.tell(write.notes, regarding).await });
             }
             Err(error) => {
                 self.metrics.wrote(kind, error.category(), took);

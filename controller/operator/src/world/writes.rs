@@ -35,7 +35,7 @@ pub(crate) struct Write {
     pub(crate) content: Content,
     /// What to tell.
     pub(crate) notes: Vec<Note>,
-    /// About whom.
+    /// About whom, beside the lease that is written.
     pub(crate) regarding: Vec<ObjectReference>,
 }
 
@@ -63,6 +63,16 @@ pub(crate) enum Answer {
     LeaseDeleted(ServiceId),
     /// The object itself is gone; its watch will say so.
     Gone,
+}
+
+impl Answer {
+    /// The lease that was written, for what is told about it.
+    pub(crate) fn lease(&self) -> Option<ObjectReference> {
+        match self {
+            Self::Lease(lease) => Some(lease.object_ref(&())),
+            _ => None,
+        }
+    }
 }
 
 impl World {
@@ -139,11 +149,13 @@ impl World {
         let Some(update) = self.form.update(&name, observed, outcome, wall)? else {
             return Ok(None);
         };
-        let lease = match &update.write {
-            LeaseWrite::Create(lease) | LeaseWrite::Replace(lease) | LeaseWrite::Delete(lease) => lease,
-        };
         let service = self.services.get(id).map(|service| service.object_ref(&()));
-        let regarding = service.into_iter().chain([lease.object_ref(&())]).collect();
+        // A lease that is written is known by its answer, which has the UID that events are found by.
+        let deleted = match &update.write {
+            LeaseWrite::Delete(lease) => Some(lease.object_ref(&())),
+            LeaseWrite::Create(_) | LeaseWrite::Replace(_) => None,
+        };
+        let regarding = service.into_iter().chain(deleted).collect();
         let content = Content::Lease(update.write);
         Ok(Some(Write {
             target: Target::Lease(id.clone()),
