@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use super::eligible::Suitability;
 use crate::names::{NodeName, ServiceId};
 
-/// What a node has against it, least first: objections, then policies it cannot serve.
-fn rank(suitability: &Suitability, most: usize) -> (usize, usize) {
-    (suitability.traits.len(), most - suitability.announcements.len())
+/// What a node has against it, least first: objections, then policies it cannot serve, then broken lines.
+fn rank(suitability: &Suitability, most: usize) -> (usize, usize, usize) {
+    (
+        suitability.traits.len(),
+        most - suitability.announcements.len(),
+        suitability.broken.len(),
+    )
 }
 
 /// The node that should hold: the present holder unless another is better, else the least loaded of the best.

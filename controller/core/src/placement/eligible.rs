@@ -74,11 +74,13 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// How well a node suits a demand: fewer objections first, then more of the policies served.
+/// How well a node suits a demand: fewer objections first, then more of the policies served, then fewer lines broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suitability {
     /// What makes it a last resort; empty for a good node.
     pub(super) traits: BTreeSet<NodeTrait>,
+    /// Interfaces that the policies mean and that are down, beside others that are up: a segment is not served.
+    pub(super) broken: BTreeSet<String>,
     /// The announcements it can make.
     pub(super) announcements: Vec<Announcement>,
 }
@@ -89,10 +91,13 @@ pub(super) fn suitability<'a>(
     report: Option<(&Inventory, Freshness)>,
     wanted: impl Iterator<Item = (&'a Announcement, &'a Policy)>,
 ) -> Result<Suitability, Vec<(PolicyName, Refusal)>> {
-    let (mut announcements, mut refusals) = (Vec::new(), Vec::new());
+    let (mut announcements, mut refusals, mut broken) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (announcement, policy) in wanted {
         match allows(policy, node, report.map(|(inventory, _)| inventory)) {
-            Ok(()) => announcements.push(announcement.clone()),
+            Ok(down) => {
+                announcements.push(announcement.clone());
+                broken.extend(down);
+            }
             Err(refusal) => refusals.push((announcement.policy.clone(), refusal)),
         }
     }
@@ -105,11 +110,13 @@ pub(super) fn suitability<'a>(
     }
     Ok(Suitability {
         traits,
+        broken,
         announcements,
     })
 }
 
-fn allows(policy: &Policy, node: &Node, inventory: Option<&Inventory>) -> Result<(), Refusal> {
+/// The interfaces that are down, when at least one is up.
+fn allows(policy: &Policy, node: &Node, inventory: Option<&Inventory>) -> Result<Vec<String>, Refusal> {
     if let Some(unmet) = policy.nodes.unmet(&node.labels) {
         return Err(Refusal::NodeSelector(unmet));
     }
@@ -117,7 +124,7 @@ fn allows(policy: &Policy, node: &Node, inventory: Option<&Inventory>) -> Result
     interface_up(&policy.interfaces, inventory)
 }
 
-fn interface_up(selector: &InterfaceSelector, inventory: &Inventory) -> Result<(), Refusal> {
+fn interface_up(selector: &InterfaceSelector, inventory: &Inventory) -> Result<Vec<String>, Refusal> {
     let meant: Vec<_> = inventory
         .interfaces
         .iter()
@@ -126,10 +133,11 @@ fn interface_up(selector: &InterfaceSelector, inventory: &Inventory) -> Result<(
     if meant.is_empty() {
         return Err(Refusal::NoInterface(selector.expressions().to_vec()));
     }
-    if meant.iter().any(|interface| interface.link == LinkState::Up) {
-        return Ok(());
+    let (up, down): (Vec<_>, Vec<_>) = meant.into_iter().partition(|one| one.link == LinkState::Up);
+    let down = down.into_iter().map(|interface| interface.name.clone()).collect();
+    if up.is_empty() {
+        Err(Refusal::LinkDown(down))
+    } else {
+        Ok(down)
     }
-    Err(Refusal::LinkDown(
-        meant.iter().map(|interface| interface.name.clone()).collect(),
-    ))
 }

@@ -38,6 +38,8 @@ pub enum MoveCause {
     Refused(Vec<(PolicyName, Refusal)>),
     /// The former holder became a last resort, and there is a better node.
     Objected(BTreeSet<NodeTrait>),
+    /// Interfaces of the former holder that the policies mean went down, and another node has all of them up.
+    LinksDown(BTreeSet<String>),
     /// The former holder is good, but serves fewer of the policies, or another of the group held elsewhere.
     Regrouped,
 }
@@ -56,6 +58,14 @@ impl fmt::Display for MoveCause {
             Self::Objected(traits) => {
                 let words: Vec<_> = traits.iter().map(NodeTrait::to_string).collect();
                 write!(f, "the former holder {}", words.join(" and "))
+            }
+            Self::LinksDown(names) => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                write!(
+                    f,
+                    "{} of the former holder is down or has no carrier",
+                    names.join(", ")
+                )
             }
             Self::Regrouped => {
                 f.write_str("another node serves more of its policies, or the services it shares with")
@@ -222,6 +232,7 @@ impl<'a> GroupView<'a> {
         }
         let cause = match (self.suitable.get(former), self.refused.get(former)) {
             (Some(one), _) if !one.traits.is_empty() => MoveCause::Objected(one.traits.clone()),
+            (Some(one), _) if !one.broken.is_empty() => MoveCause::LinksDown(one.broken.clone()),
             (Some(_), _) => MoveCause::Regrouped,
             (None, Some(refusals)) => MoveCause::Refused(refusals.clone()),
             (None, None) => MoveCause::NodeGone,

@@ -206,6 +206,45 @@ fn carrier_loss_moves_and_no_node_at_all_is_explained() {
 }
 
 #[test]
+fn one_broken_line_of_several_moves_what_another_node_serves_whole() {
+    let mut cluster = cluster(&[("web", "10.0.10.0")]);
+    let report = |cluster: &mut Cluster, node: &str, renewal: u64, second: LinkState| {
+        let mut both = inventory(LinkState::Up);
+        both.interfaces.push(Interface {
+            name: "eth1".into(),
+            mac: None,
+            link: second,
+            suitable: true,
+        });
+        cluster
+            .heartbeats
+            .observe(node.into(), renewal.to_string(), DURATION, both, at(renewal));
+    };
+    for node in ["node-1", "node-2", "node-3"] {
+        report(&mut cluster, node, 1, LinkState::Up);
+    }
+    let first = place(&cluster, at(1));
+    bind(&mut cluster, &first);
+    let holder = holder_of(&first, "web");
+    report(&mut cluster, holder.as_str(), 2, LinkState::NoCarrier);
+    let Outcome::Placed(placed) = &place(&cluster, at(2))[&id("web")] else {
+        panic!("not placed")
+    };
+    let cause = MoveCause::LinksDown(["eth1".to_owned()].into());
+    assert_eq!(placed.moved, Some((Some(holder), cause)));
+    // When every node has lost it, moving helps nobody.
+    let second = place(&cluster, at(2));
+    bind(&mut cluster, &second);
+    for node in ["node-1", "node-2", "node-3"] {
+        report(&mut cluster, node, 3, LinkState::NoCarrier);
+    }
+    let Outcome::Placed(placed) = &place(&cluster, at(3))[&id("web")] else {
+        panic!("not placed")
+    };
+    assert_eq!(placed.moved, None);
+}
+
+#[test]
 fn services_that_share_an_address_have_one_holder_and_one_primary() {
     let mut cluster = cluster(&[
         ("dns-tcp", "10.0.10.0"),
