@@ -24,6 +24,7 @@ pub const SERVICE: &str = "cilium-ingress-basic-ingress";
 pub const ADDRESS: &str = "10.0.10.0";
 /// The lease that binds its address to a node.
 pub const LEASE: &str = "cilium-l2announce-default-cilium-ingress-basic-ingress";
+const POLICY: &str = "default-l2-announcement-policy";
 /// The responder's table, where guides for Cilium look for it.
 pub const MAP: &str = "/sys/fs/bpf/tc/globals/cilium_l2_responder_v4";
 
@@ -169,6 +170,15 @@ pub fn bound(walk: &Walk<'_>) -> Result<()> {
     walk.say("The lease names the node; it is never the control-plane node.")?;
     walk.kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
     walk.kubectl(&["describe", "lease", "-n", "kube-system", LEASE])?;
+    eventually("the policy telling its holders", SOON, || {
+        let status = &walk.lab.get(&["l2announcement", POLICY])?["status"];
+        ensure!(
+            status["holders"].to_string().contains(SERVICE),
+            "its status is {status}"
+        );
+        Ok(())
+    })?;
+    walk.kubectl(&["describe", "l2announcement", POLICY])?;
     let holder = observed::holder(walk.lab)?;
     ensure!(
         holder != CONTROL_PLANE,
@@ -230,7 +240,7 @@ pub fn withdrawn(walk: &Walk<'_>) -> Result<()> {
     })?;
     walk.lab.agent(Action::Start, &holder)?;
     walk.say("Without the policy nobody answers, every table is empty, and the lease is gone.")?;
-    walk.kubectl(&["delete", "l2announcement", "default-l2-announcement-policy"])?;
+    walk.kubectl(&["delete", "l2announcement", POLICY])?;
     eventually("silence on the segment", SOON, || {
         let answers = arping(walk.lab, ADDRESS, 2)?;
         ensure!(answers.received == 0, "arping counted {answers:?}");
