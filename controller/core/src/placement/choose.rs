@@ -9,7 +9,7 @@ use crate::names::{NodeName, ServiceId};
 fn rank(suitability: &Suitability, most: usize) -> (usize, usize, usize) {
     (
         suitability.traits.len(),
-        most - suitability.announcements.len(),
+        most - suitability.policies.len(),
         suitability.broken.len(),
     )
 }
@@ -21,7 +21,7 @@ pub(super) fn choose<'a>(
     holder: Option<&NodeName>,
     load: &BTreeMap<NodeName, usize>,
 ) -> Option<&'a NodeName> {
-    let most = suitable.values().map(|one| one.announcements.len()).max()?;
+    let most = suitable.values().map(|one| one.policies.len()).max()?;
     let best = suitable.values().map(|one| rank(one, most)).min()?;
     let of_the_best = || {
         suitable

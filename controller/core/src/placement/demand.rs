@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::binding::Announcement;
 use crate::interfaces::InterfaceSelector;
-use crate::names::{PolicyName, ServiceId};
+use crate::names::PolicyName;
 use crate::selector::{Labels, Selector};
 
 /// Which addresses of a service a policy announces.
@@ -176,6 +176,3 @@ fn asked_by(policy: &Policy, service: &Announceable) -> Result<Vec<IpAddr>, Mism
         Ok(addresses)
     }
 }
-
-/// The services of a cluster by what they want announced.
-pub(super) type Demands = BTreeMap<ServiceId, Vec<Announcement>>;

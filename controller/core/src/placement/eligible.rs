@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::binding::Announcement;
 use crate::heartbeat::Freshness;
 use crate::interfaces::InterfaceSelector;
 use crate::inventory::{Inventory, LinkState};
@@ -74,34 +73,34 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// How well a node suits a demand: fewer objections first, then more of the policies served, then fewer lines broken.
+/// How well a node suits a set of policies: fewer objections first, then more of the policies, then fewer lines broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suitability {
     /// What makes it a last resort; empty for a good node.
     pub(super) traits: BTreeSet<NodeTrait>,
+    /// The policies that allow it.
+    pub(super) policies: BTreeSet<PolicyName>,
     /// Interfaces that the policies mean and that are down, beside others that are up: a segment is not served.
     pub(super) broken: BTreeSet<String>,
-    /// The announcements it can make.
-    pub(super) announcements: Vec<Announcement>,
 }
 
-/// Judges a node for what `wanted` asks; when no policy allows it, why each does not.
+/// Judges a node for a set of policies; when none allows it, why each does not.
 pub(super) fn suitability<'a>(
     node: &Node,
     report: Option<(&Inventory, Freshness)>,
-    wanted: impl Iterator<Item = (&'a Announcement, &'a Policy)>,
+    policies: impl Iterator<Item = (&'a PolicyName, &'a Policy)>,
 ) -> Result<Suitability, Vec<(PolicyName, Refusal)>> {
-    let (mut announcements, mut refusals, mut broken) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for (announcement, policy) in wanted {
+    let (mut allowing, mut broken, mut refusals) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for (name, policy) in policies {
         match allows(policy, node, report.map(|(inventory, _)| inventory)) {
             Ok(down) => {
-                announcements.push(announcement.clone());
+                allowing.insert(name.clone());
                 broken.extend(down);
             }
-            Err(refusal) => refusals.push((announcement.policy.clone(), refusal)),
+            Err(refusal) => refusals.push((name.clone(), refusal)),
         }
     }
-    if announcements.is_empty() {
+    if allowing.is_empty() {
         return Err(refusals);
     }
     let mut traits = node.traits.clone();
@@ -110,8 +109,8 @@ pub(super) fn suitability<'a>(
     }
     Ok(Suitability {
         traits,
+        policies: allowing,
         broken,
-        announcements,
     })
 }
 

@@ -1,39 +1,90 @@
 //! Groups: services connected by a shared address have one holder, so that no address has two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::demand::Demands;
+use crate::binding::Announcement;
 use crate::names::ServiceId;
 
 /// The services of one group, sorted; the first is the primary.
-pub(super) type Group = Vec<ServiceId>;
-
-/// Splits the services into groups, sorted by primary.
-pub(super) fn groups(demands: &Demands) -> Vec<Group> {
-    let ids: Vec<&ServiceId> = demands.keys().collect();
-    let mut parents: Vec<usize> = (0..ids.len()).collect();
-    let mut first_with: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for (index, announcements) in demands.values().enumerate() {
-        for address in announcements.iter().flat_map(|one| &one.addresses) {
-            let other = *first_with.entry(*address).or_insert(index);
-            let (one, two) = (root(&parents, other), root(&parents, index));
-            // The lesser index stays the root, so the root of a group is its primary.
-            if let Some(parent) = parents.get_mut(one.max(two)) {
-                *parent = one.min(two);
-            }
-        }
-    }
-    let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
-    for (index, id) in ids.into_iter().enumerate() {
-        groups.entry(root(&parents, index)).or_default().push(id.clone());
-    }
-    groups.into_values().collect()
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) primary: ServiceId,
+    pub(super) services: BTreeSet<ServiceId>,
 }
 
-fn root(parents: &[usize], mut index: usize) -> usize {
-    while let Some(parent) = parents.get(index).filter(|parent| **parent != index) {
-        index = *parent;
+/// What services want announced, and who wants which address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Demands {
+    wanted: BTreeMap<ServiceId, Vec<Announcement>>,
+    wanting: BTreeMap<IpAddr, BTreeSet<ServiceId>>,
+}
+
+impl Demands {
+    /// What a service wants announced.
+    pub(super) fn of(&self, id: &ServiceId) -> &[Announcement] {
+        self.wanted.get(id).map(Vec::as_slice).unwrap_or_default()
     }
-    index
+
+    /// Sets what a service wants, nothing when empty; returns the services that shared an address with it before.
+    pub(super) fn set(&mut self, id: &ServiceId, announcements: Vec<Announcement>) -> BTreeSet<ServiceId> {
+        let before = self.neighbours(id);
+        for address in addresses(&self.wanted.remove(id).unwrap_or_default()) {
+            if let Some(services) = self.wanting.get_mut(&address) {
+                services.remove(id);
+                if services.is_empty() {
+                    self.wanting.remove(&address);
+                }
+            }
+        }
+        for address in addresses(&announcements) {
+            self.wanting.entry(address).or_default().insert(id.clone());
+        }
+        if !announcements.is_empty() {
+            self.wanted.insert(id.clone(), announcements);
+        }
+        before
+    }
+
+    /// The groups that the services are in, sorted by primary.
+    pub(super) fn groups(&self, services: impl IntoIterator<Item = ServiceId>) -> Vec<Group> {
+        let mut seen = BTreeSet::new();
+        let mut groups = Vec::new();
+        for start in services {
+            if !self.wanted.contains_key(&start) || seen.contains(&start) {
+                continue;
+            }
+            let mut members = BTreeSet::from([start.clone()]);
+            let mut reached = vec![start.clone()];
+            while let Some(id) = reached.pop() {
+                let new = self
+                    .neighbours(&id)
+                    .into_iter()
+                    .filter(|other| members.insert(other.clone()));
+                reached.extend(new.collect::<Vec<_>>());
+            }
+            seen.extend(members.iter().cloned());
+            let primary = members.first().cloned().unwrap_or(start);
+            groups.push(Group {
+                primary,
+                services: members,
+            });
+        }
+        groups.sort_by(|one, other| one.primary.cmp(&other.primary));
+        groups
+    }
+
+    fn neighbours(&self, id: &ServiceId) -> BTreeSet<ServiceId> {
+        let sharing = addresses(self.of(id))
+            .into_iter()
+            .filter_map(|address| self.wanting.get(&address));
+        sharing.flatten().cloned().collect()
+    }
+}
+
+fn addresses(announcements: &[Announcement]) -> BTreeSet<IpAddr> {
+    announcements
+        .iter()
+        .flat_map(|one| one.addresses.iter().copied())
+        .collect()
 }

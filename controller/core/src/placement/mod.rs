@@ -1,8 +1,9 @@
 //! Placement: which node holds the addresses of which services, and for every node not chosen, why.
 //!
-//! [`place`] looks at the whole cluster and says what every service's binding should be; applying the difference to
-//! what is bound now is the caller's part. With the same input it always gives the same answer.
+//! [`Placements`] says what every service's binding should be, for the whole cluster or for what changed; applying the
+//! difference to what is bound now is the caller's part. With the same input it always gives the same answer.
 
+mod candidates;
 mod choose;
 mod demand;
 mod eligible;
@@ -13,4 +14,4 @@ mod tests;
 
 pub use demand::{AddressKinds, Announceable, Announcer, Mismatch, Policy, Unwanted};
 pub use eligible::{Node, NodeTrait, Refusal};
-pub use place::{Cluster, MoveCause, Outcome, Placed, place};
+pub use place::{Cluster, MoveCause, Outcome, Placed, Placements, Scope, place};

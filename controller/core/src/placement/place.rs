@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::candidates::{Candidates, Judged};
 use super::choose::choose;
-use super::demand::{Announceable, Demands, Policy, Unwanted, demand};
-use super::eligible::{Node, NodeTrait, Refusal, Suitability, suitability};
-use super::group::{Group, groups};
+use super::demand::{Announceable, Policy, Unwanted, demand};
+use super::eligible::{Node, NodeTrait, Refusal};
+use super::group::{Demands, Group};
 use crate::binding::{Announcement, Binding, WorkOrder};
 use crate::heartbeat::Heartbeats;
 use crate::names::{NodeName, PolicyName, ServiceId};
@@ -96,147 +97,168 @@ pub enum Outcome {
     NoNode(BTreeMap<NodeName, Vec<(PolicyName, Refusal)>>),
 }
 
-/// Decides for every service of the cluster.
-#[must_use]
-pub fn place(cluster: &Cluster, now: Instant) -> BTreeMap<ServiceId, Outcome> {
-    let mut outcomes = BTreeMap::new();
-    let mut demands = Demands::new();
-    for (id, service) in &cluster.services {
-        match demand(service, &cluster.policies) {
-            Ok(wanted) => {
-                demands.insert(id.clone(), wanted);
-            }
-            Err(unwanted) => {
-                outcomes.insert(id.clone(), Outcome::Unwanted(unwanted));
-            }
-        }
-    }
-    let mut load = BTreeMap::new();
-    let mut homeless = Vec::new();
-    // Who stays is settled first, so that newcomers see the load that is really there.
-    for group in groups(&demands) {
-        let view = GroupView::new(cluster, &demands, group, now);
-        let stays = choose(view.primary(), &view.suitable, view.holder.as_ref(), &load)
-            .filter(|chosen| Some(*chosen) == view.holder.as_ref())
-            .cloned();
-        match stays {
-            Some(holder) => view.settle(&holder, &mut load, &mut outcomes),
-            None => homeless.push(view),
-        }
-    }
-    for view in homeless {
-        let chosen = choose(view.primary(), &view.suitable, view.holder.as_ref(), &load).cloned();
-        if let Some(holder) = chosen {
-            view.settle(&holder, &mut load, &mut outcomes);
-        } else {
-            let outcome = Outcome::NoNode(view.refused.clone());
-            outcomes.extend(view.group.iter().map(|id| (id.clone(), outcome.clone())));
-        }
-    }
-    outcomes
+/// What has to be decided anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Policies, nodes or heartbeats changed.
+    Everything,
+    /// Only these services or their bindings changed.
+    Services(BTreeSet<ServiceId>),
 }
 
-/// A group with what every node offers it.
-struct GroupView<'a> {
-    cluster: &'a Cluster,
-    demands: &'a Demands,
-    group: Group,
-    holder: Option<NodeName>,
-    suitable: BTreeMap<NodeName, Suitability>,
-    refused: BTreeMap<NodeName, Vec<(PolicyName, Refusal)>>,
+/// Every service's outcome, kept true by [`Placements::decide`].
+#[derive(Clone, Debug, Default)]
+pub struct Placements {
+    demands: Demands,
+    outcomes: BTreeMap<ServiceId, Outcome>,
+    /// Services by holder.
+    load: BTreeMap<NodeName, usize>,
 }
 
-impl<'a> GroupView<'a> {
-    fn new(cluster: &'a Cluster, demands: &'a Demands, group: Group, now: Instant) -> Self {
-        let wanted: Vec<(&Announcement, &Policy)> = group
-            .iter()
-            .filter_map(|id| demands.get(id))
-            .flatten()
-            .filter_map(|announcement| Some((announcement, cluster.policies.get(&announcement.policy)?)))
-            .collect();
-        let (mut suitable, mut refused) = (BTreeMap::new(), BTreeMap::new());
-        for (name, node) in &cluster.nodes {
-            let beats = &cluster.heartbeats;
-            let report = beats.inventory(name).zip(beats.freshness(name, now));
-            match suitability(node, report, wanted.iter().copied()) {
-                Ok(one) => {
-                    suitable.insert(name.clone(), one);
-                }
-                Err(refusals) => {
-                    refused.insert(name.clone(), refusals);
-                }
+impl Placements {
+    /// What becomes of a service.
+    #[must_use]
+    pub fn get(&self, id: &ServiceId) -> Option<&Outcome> {
+        self.outcomes.get(id)
+    }
+
+    /// All outcomes.
+    pub fn iter(&self) -> impl Iterator<Item = (&ServiceId, &Outcome)> {
+        self.outcomes.iter()
+    }
+
+    /// Decides anew what `scope` says, and returns the services whose outcome is another than before.
+    ///
+    /// Services outside the scope are looked at only where they share an address with one inside.
+    pub fn decide(&mut self, cluster: &Cluster, scope: Scope, now: Instant) -> BTreeSet<ServiceId> {
+        let asked = match scope {
+            Scope::Everything => cluster
+                .services
+                .keys()
+                .chain(self.outcomes.keys())
+                .cloned()
+                .collect(),
+            Scope::Services(services) => services,
+        };
+        let mut before = BTreeMap::new();
+        let mut touched = asked.clone();
+        for id in asked {
+            let (wanted, unwanted) = match cluster
+                .services
+                .get(&id)
+                .map(|one| demand(one, &cluster.policies))
+            {
+                Some(Ok(wanted)) => (wanted, None),
+                Some(Err(unwanted)) => (vec![], Some(unwanted)),
+                None => (vec![], None),
+            };
+            touched.extend(self.demands.set(&id, wanted));
+            let previous = self.forget(&id);
+            if let Some(unwanted) = unwanted {
+                self.outcomes.insert(id.clone(), Outcome::Unwanted(unwanted));
+            }
+            before.insert(id, previous);
+        }
+        let groups = self.demands.groups(touched);
+        for id in groups.iter().flat_map(|group| &group.services) {
+            if !before.contains_key(id) {
+                let previous = self.forget(id);
+                before.insert(id.clone(), previous);
             }
         }
-        let holder = group
-            .iter()
-            .find_map(|id| cluster.bindings.get(id))
-            .map(|binding| binding.holder.clone());
-        Self {
-            cluster,
-            demands,
-            group,
-            holder,
-            suitable,
-            refused,
+        self.settle(cluster, groups, now);
+        before
+            .into_iter()
+            .filter(|(id, previous)| self.outcomes.get(id) != previous.as_ref())
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    fn forget(&mut self, id: &ServiceId) -> Option<Outcome> {
+        let outcome = self.outcomes.remove(id)?;
+        if let Outcome::Placed(placed) = &outcome
+            && let Some(load) = self.load.get_mut(&placed.holder)
+        {
+            *load = load.saturating_sub(1);
+        }
+        Some(outcome)
+    }
+
+    /// Who stays is settled first, so that newcomers see the load that is really there.
+    fn settle(&mut self, cluster: &Cluster, groups: Vec<Group>, now: Instant) {
+        let mut candidates = Candidates::new(cluster, now);
+        let mut homeless = Vec::new();
+        for group in groups {
+            let judged = candidates.of(group.services.iter().flat_map(|id| self.demands.of(id)));
+            let holder = group
+                .services
+                .iter()
+                .find_map(|id| cluster.bindings.get(id))
+                .map(|one| &one.holder);
+            match choose(&group.primary, &judged.suitable, holder, &self.load) {
+                Some(chosen) if Some(chosen) == holder => self.bind(cluster, &group, chosen, &judged),
+                _ => homeless.push((group, judged)),
+            }
+        }
+        for (group, judged) in homeless {
+            if let Some(chosen) = choose(&group.primary, &judged.suitable, None, &self.load) {
+                self.bind(cluster, &group, chosen, &judged);
+            } else {
+                let outcome = Outcome::NoNode(judged.refused.clone());
+                self.outcomes
+                    .extend(group.services.into_iter().map(|id| (id, outcome.clone())));
+            }
         }
     }
 
-    /// The service that speaks for the group; a group has at least one.
-    fn primary(&self) -> &ServiceId {
-        &self.group[0]
-    }
-
-    fn settle(
-        &self,
-        holder: &NodeName,
-        load: &mut BTreeMap<NodeName, usize>,
-        outcomes: &mut BTreeMap<ServiceId, Outcome>,
-    ) {
-        *load.entry(holder.clone()).or_default() += 1;
-        let allowed = self
-            .suitable
-            .get(holder)
-            .map(|one| one.announcements.as_slice())
-            .unwrap_or_default();
-        for id in &self.group {
-            let wanted = self.demands.get(id).map(Vec::as_slice).unwrap_or_default();
+    fn bind(&mut self, cluster: &Cluster, group: &Group, holder: &NodeName, judged: &Judged) {
+        let allowing = judged.suitable.get(holder).map(|one| &one.policies);
+        let allowed = |one: &&Announcement| allowing.is_some_and(|policies| policies.contains(&one.policy));
+        for id in &group.services {
             let order = WorkOrder {
                 service: id.clone(),
-                primary: self.primary().clone(),
-                announcements: wanted
-                    .iter()
-                    .filter(|one| allowed.contains(one))
-                    .cloned()
-                    .collect(),
+                primary: group.primary.clone(),
+                announcements: self.demands.of(id).iter().filter(allowed).cloned().collect(),
                 standbys: vec![],
             };
-            let moved = self.moved(id, holder);
-            outcomes.insert(
-                id.clone(),
-                Outcome::Placed(Placed {
-                    holder: holder.clone(),
-                    order,
-                    moved,
-                }),
-            );
+            let moved = moved(cluster.bindings.get(id), holder, judged);
+            let placed = Placed {
+                holder: holder.clone(),
+                order,
+                moved,
+            };
+            self.outcomes.insert(id.clone(), Outcome::Placed(placed));
+            *self.load.entry(holder.clone()).or_default() += 1;
         }
     }
+}
 
-    fn moved(&self, id: &ServiceId, holder: &NodeName) -> Option<(Option<NodeName>, MoveCause)> {
-        let Some(binding) = self.cluster.bindings.get(id) else {
-            return Some((None, MoveCause::First));
-        };
-        let former = &binding.holder;
-        if former == holder {
-            return None;
-        }
-        let cause = match (self.suitable.get(former), self.refused.get(former)) {
-            (Some(one), _) if !one.traits.is_empty() => MoveCause::Objected(one.traits.clone()),
-            (Some(one), _) if !one.broken.is_empty() => MoveCause::LinksDown(one.broken.clone()),
-            (Some(_), _) => MoveCause::Regrouped,
-            (None, Some(refusals)) => MoveCause::Refused(refusals.clone()),
-            (None, None) => MoveCause::NodeGone,
-        };
-        Some((Some(former.clone()), cause))
+/// Decides for every service of a cluster from nothing but the cluster.
+#[must_use]
+pub fn place(cluster: &Cluster, now: Instant) -> BTreeMap<ServiceId, Outcome> {
+    let mut placements = Placements::default();
+    placements.decide(cluster, Scope::Everything, now);
+    placements.outcomes
+}
+
+fn moved(
+    binding: Option<&Binding>,
+    holder: &NodeName,
+    judged: &Judged,
+) -> Option<(Option<NodeName>, MoveCause)> {
+    let Some(binding) = binding else {
+        return Some((None, MoveCause::First));
+    };
+    let former = &binding.holder;
+    if former == holder {
+        return None;
     }
+    let cause = match (judged.suitable.get(former), judged.refused.get(former)) {
+        (Some(one), _) if !one.traits.is_empty() => MoveCause::Objected(one.traits.clone()),
+        (Some(one), _) if !one.broken.is_empty() => MoveCause::LinksDown(one.broken.clone()),
+        (Some(_), _) => MoveCause::Regrouped,
+        (None, Some(refusals)) => MoveCause::Refused(refusals.clone()),
+        (None, None) => MoveCause::NodeGone,
+    };
+    Some((Some(former.clone()), cause))
 }

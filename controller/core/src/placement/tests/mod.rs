@@ -317,3 +317,56 @@ fn what_is_not_announced_says_why() {
     cluster.services.insert(id("web"), foreign);
     assert_eq!(outcome(&cluster), Unwanted::ForeignClass("x/y".into()));
 }
+
+#[test]
+fn deciding_for_what_changed_comes_to_rest_where_deciding_for_everything_does() {
+    use std::collections::BTreeSet;
+    let mut cluster = cluster(&[]);
+    let mut placements = Placements::default();
+    placements.decide(&cluster, Scope::Everything, at(1));
+    // A fixed walk over few names and fewer addresses, so that groups form, merge, split and vanish.
+    for step in 0..400_u32 {
+        let walk = step.wrapping_mul(2_654_435_761) >> 16;
+        let name = format!("s{}", walk % 7);
+        if walk % 5 == 0 {
+            cluster.services.remove(&id(&name));
+        } else {
+            cluster
+                .services
+                .insert(id(&name), service(&format!("10.0.10.{}", (walk / 7) % 4)));
+        }
+        let mut scope = BTreeSet::from([id(&name)]);
+        while !scope.is_empty() {
+            let changed = placements.decide(&cluster, Scope::Services(scope), at(1));
+            for id in &changed {
+                match placements.get(id) {
+                    Some(Outcome::Placed(_)) => {}
+                    _ => drop(cluster.bindings.remove(id)),
+                }
+            }
+            let placed = placements.iter().filter(|(id, _)| changed.contains(id));
+            let placed = placed
+                .map(|(id, outcome)| (id.clone(), outcome.clone()))
+                .collect();
+            bind(&mut cluster, &placed);
+            scope = changed;
+        }
+        let whole = place(&cluster, at(1));
+        let kept: BTreeMap<_, _> = placements
+            .iter()
+            .map(|(id, one)| (id.clone(), one.clone()))
+            .collect();
+        assert_eq!(kept, whole, "after step {step}");
+        for (one, outcome) in &whole {
+            for (other, with) in &whole {
+                if cluster.services[one].load_balancer == cluster.services[other].load_balancer {
+                    assert_eq!(
+                        holder_of(&whole, &one.name),
+                        holder_of(&whole, &other.name),
+                        "{outcome:?} {with:?}"
+                    );
+                }
+            }
+        }
+    }
+}
