@@ -68,7 +68,7 @@ impl Announcer {
         if seen.is_everything() {
             self.view = View::Complete;
         }
-        let difference = seen.difference(self.bindings.keys().cloned().collect(), lease::bound_service);
+        let difference = seen.difference(self.bindings.keys().cloned(), lease::bound_service);
         for lease in difference.applied {
             let service = lease::bound_service(&lease);
             match lease::binding(&lease) {

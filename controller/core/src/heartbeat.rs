@@ -3,7 +3,7 @@
 //! Wall clocks of nodes do not matter: a record's `renewTime` only shows that it changed. When more than half of the
 //! heartbeats expire together it is the API that was away, and nothing is believed for one more duration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::inventory::Inventory;
@@ -70,8 +70,9 @@ impl Heartbeats {
         self.nodes.remove(node);
     }
 
-    /// Weighs the expiries seen by now; call before asking [`Self::freshness`].
-    pub fn advance(&mut self, now: Instant) {
+    /// Weighs the expiries seen by now, and returns the nodes whose agents are alive; call before asking
+    /// [`Self::freshness`].
+    pub fn advance(&mut self, now: Instant) -> BTreeSet<NodeName> {
         let expired = self.nodes.values().filter(|beat| now >= beat.expires_at());
         let just_expired = expired
             .clone()
@@ -83,6 +84,8 @@ impl Heartbeats {
         } else if just_expired == 0 {
             self.doubted_until = None;
         }
+        let alive = |node: &&NodeName| self.freshness(node, now) == Some(Freshness::Fresh);
+        self.nodes.keys().filter(alive).cloned().collect()
     }
 
     /// What is known of the agent on `node`, `None` when it never reported.

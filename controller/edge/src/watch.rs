@@ -37,7 +37,11 @@ pub struct Difference<K, I> {
 
 impl<K> Seen<K> {
     /// The difference to what was `known`; a fresh list also tells what is gone.
-    pub fn difference<I: Ord>(self, known: Vec<I>, id: impl Fn(&K) -> I) -> Difference<K, I> {
+    pub fn difference<I: Ord>(
+        self,
+        known: impl IntoIterator<Item = I>,
+        id: impl Fn(&K) -> I,
+    ) -> Difference<K, I> {
         match self {
             Self::Listed(objects) => {
                 let listed: BTreeSet<I> = objects.iter().map(&id).collect();

@@ -174,19 +174,19 @@ fn told(bound: Option<&Binding>, placed: &Placed) -> Vec<Note> {
     }
 }
 
-/// The names of service leases: what a service has stays its own, and colliding plain names are told apart.
-pub(crate) fn lease_name(id: &ServiceId, observed: &BTreeMap<ServiceId, Lease>) -> String {
-    if let Some(name) = observed.get(id).and_then(|lease| lease.metadata.name.clone()) {
+/// The name of a service's lease: what it has stays, and colliding plain names are told apart.
+pub(crate) fn lease_name(
+    id: &ServiceId,
+    observed: Option<&Lease>,
+    names: &BTreeMap<String, ServiceId>,
+) -> String {
+    if let Some(name) = observed.and_then(|lease| lease.metadata.name.clone()) {
         return name;
     }
     let plain = lightship_crd::lease::service(&id.namespace, &id.name);
-    let used = observed
-        .values()
-        .any(|lease| lease.metadata.name.as_deref() == Some(&plain));
-    if used {
-        lightship_crd::lease::service_distinct(&id.namespace, &id.name)
-    } else {
-        plain
+    match names.get(&plain) {
+        Some(_) => lightship_crd::lease::service_distinct(&id.namespace, &id.name),
+        None => plain,
     }
 }
 
@@ -316,20 +316,12 @@ mod tests {
     #[test]
     fn colliding_names_are_told_apart_and_stay() {
         let (one, other) = (ServiceId::new("a-b", "c"), ServiceId::new("a", "b-c"));
-        let mut observed = BTreeMap::new();
-        let name = lease_name(&one, &observed);
-        let named = |name: &str| {
-            let mut lease = created();
-            lease.metadata.name = Some(name.to_owned());
-            lease
-        };
-        observed.insert(one.clone(), named(&name));
-        let distinct = lease_name(&other, &observed);
+        let name = lease_name(&one, None, &BTreeMap::new());
+        let names = BTreeMap::from([(name.clone(), one.clone())]);
+        let distinct = lease_name(&other, None, &names);
         assert_ne!(name, distinct);
-        observed.insert(other.clone(), named(&distinct));
-        assert_eq!(
-            (lease_name(&one, &observed), lease_name(&other, &observed)),
-            (name, distinct)
-        );
+        let mut lease = created();
+        lease.metadata.name = Some(name.clone());
+        assert_eq!(lease_name(&one, Some(&lease), &names), name);
     }
 }

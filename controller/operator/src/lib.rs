@@ -39,6 +39,12 @@ use writer::Writer;
 /// Changes that are taken in before something is decided, when they come thick and fast.
 const BATCH: usize = 512;
 
+/// Writes under way at once: enough to keep an API server busy, few enough not to queue in front of it.
+const MOST_IN_FLIGHT: usize = 64;
+
+/// Counting everything anew at every change would cost more than the changes.
+const TALLY_PACE: Duration = Duration::from_secs(1);
+
 /// How the operator is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -157,6 +163,7 @@ impl Operator {
         let mut changes = watches::all(&self.client, &namespace, &self.metrics).ready_chunks(BATCH);
         let mut in_flight: JoinSet<Done> = JoinSet::new();
         let mut tells: JoinSet<()> = JoinSet::new();
+        let mut next_tally = clock.now();
         loop {
             let leads_until = *leadership.borrow_and_update();
             if leads_until.is_none_or(|until| clock.now() >= until) {
@@ -178,12 +185,13 @@ impl Operator {
                 Some(_) = tells.join_next() => continue,
                 () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
             }
-            for write in world.decide(clock.now()) {
+            for write in world.decide(clock.now(), MOST_IN_FLIGHT - in_flight.len()) {
                 let writer = writer.clone();
                 in_flight.spawn(async move { Done::of(&writer, write).await });
             }
-            if world.is_complete() {
+            if world.is_complete() && clock.now() >= next_tally {
                 self.metrics.tally(&world.tally());
+                next_tally = clock.now() + TALLY_PACE;
             }
         }
         while let Some(done) = in_flight.join_next().await {

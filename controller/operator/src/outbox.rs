@@ -69,7 +69,10 @@ enum Rest {
 /// The writes to come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
-    touched: BTreeSet<Target>,
+    /// Touched objects, first come first served, so that under load nothing starves.
+    queue: BTreeMap<u64, Target>,
+    places: BTreeMap<Target, u64>,
+    next_place: u64,
     in_flight: BTreeSet<Target>,
     resting: BTreeMap<Target, Rest>,
 }
@@ -77,7 +80,11 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// What the object should say may have changed.
     pub(crate) fn touch(&mut self, target: Target) {
-        self.touched.insert(target);
+        if !self.places.contains_key(&target) {
+            self.queue.insert(self.next_place, target.clone());
+            self.places.insert(target, self.next_place);
+            self.next_place += 1;
+        }
     }
 
     /// The object itself was seen anew: a failure before that says nothing any more.
@@ -88,19 +95,24 @@ impl Outbox {
         self.touch(target);
     }
 
-    /// Takes what may be written now.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Target> {
-        let due: Vec<Target> = self
-            .touched
+    /// Takes what may be written now, `most` at the most.
+    pub(crate) fn take_due(&mut self, now: Instant, most: usize) -> Vec<Target> {
+        let may = |target: &Target| {
+            let rested = self.resting.get(target).is_none_or(|rest| rest.until() <= now);
+            rested && !self.in_flight.contains(target)
+        };
+        let due: Vec<(u64, Target)> = self
+            .queue
             .iter()
-            .filter(|target| !self.in_flight.contains(target))
-            .filter(|target| self.resting.get(target).is_none_or(|rest| rest.until() <= now))
-            .cloned()
+            .filter(|(_, target)| may(target))
+            .take(most)
+            .map(|(place, target)| (*place, target.clone()))
             .collect();
-        for target in &due {
-            self.touched.remove(target);
+        for (place, target) in &due {
+            self.queue.remove(place);
+            self.places.remove(target);
         }
-        due
+        due.into_iter().map(|(_, target)| target).collect()
     }
 
     /// A write was sent.
@@ -139,13 +151,11 @@ impl Outbox {
 
     /// When [`Self::take_due`] has something next, of what rests.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let waiting = self
-            .touched
+        let waits = |target: &Target| self.places.contains_key(target) && !self.in_flight.contains(target);
+        self.resting
             .iter()
-            .filter(|target| !self.in_flight.contains(target));
-        waiting
-            .filter_map(|target| self.resting.get(target))
-            .map(Rest::until)
+            .filter(|(target, _)| waits(target))
+            .map(|(_, rest)| rest.until())
             .min()
     }
 }
@@ -171,12 +181,23 @@ mod tests {
         let target = Target::Service(ServiceId::new("default", "web"));
         let mut outbox = Outbox::default();
         outbox.touch(target.clone());
-        assert_eq!(outbox.take_due(at(0)), std::slice::from_ref(&target));
+        assert_eq!(outbox.take_due(at(0), 9), std::slice::from_ref(&target));
         outbox.sent(target.clone());
         outbox.touch(target.clone());
-        assert_eq!(outbox.take_due(at(0)), []);
+        assert_eq!(outbox.take_due(at(0), 9), []);
         outbox.written(target.clone(), at(1));
-        assert_eq!(outbox.take_due(at(1)), [target]);
+        assert_eq!(outbox.take_due(at(1), 9), [target]);
+    }
+
+    #[test]
+    fn first_come_first_served_and_no_more_than_asked_for() {
+        let of = |name: &str| Target::Lease(ServiceId::new("default", name));
+        let mut outbox = Outbox::default();
+        for name in ["b", "c", "a", "b"] {
+            outbox.touch(of(name));
+        }
+        assert_eq!(outbox.take_due(at(0), 2), [of("b"), of("c")]);
+        assert_eq!(outbox.take_due(at(0), 2), [of("a")]);
     }
 
     #[test]
@@ -186,9 +207,9 @@ mod tests {
         outbox.sent(target.clone());
         outbox.written(target.clone(), at(0));
         outbox.touch(target.clone());
-        assert_eq!(outbox.take_due(at(999)), []);
+        assert_eq!(outbox.take_due(at(999), 9), []);
         assert_eq!(outbox.next_due(), Some(at(1000)));
-        assert_eq!(outbox.take_due(at(1000)), [target]);
+        assert_eq!(outbox.take_due(at(1000), 9), [target]);
     }
 
     #[test]
@@ -200,6 +221,6 @@ mod tests {
         outbox.failed(target.clone(), at(100));
         assert_eq!(outbox.next_due(), Some(at(300)));
         outbox.observed(target.clone());
-        assert_eq!(outbox.take_due(at(101)), [target]);
+        assert_eq!(outbox.take_due(at(101), 9), [target]);
     }
 }

@@ -1,5 +1,6 @@
 //! Everything the leader knows and has decided: watches feed it, writes come out of it. Nothing here awaits.
 
+mod by_address;
 mod observe;
 mod writes;
 
@@ -10,24 +11,18 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
 use lightship_core::ipam::Ipam;
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
-use lightship_core::placement::{Cluster, Outcome, place};
+use lightship_core::placement::{Cluster, Placements, Scope};
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 
+use by_address::ByAddress;
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;
 use crate::index;
 use crate::index::policy::Reading;
 use crate::outbox::{Outbox, Target};
-
-/// Whether placement has to be decided anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Placement {
-    Settled,
-    Stale,
-}
 
 /// A watch that has to have listed before anything is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,15 +55,22 @@ pub(crate) struct World {
     default_class: DefaultClass,
     ipam: Ipam,
     cluster: Cluster,
-    outcomes: BTreeMap<ServiceId, Outcome>,
-    placement: Placement,
+    placements: Placements,
+    /// What placement has to look at again.
+    stale: Scope,
+    /// Which agents were fresh when last looked at.
+    fresh: BTreeSet<NodeName>,
     missing: BTreeSet<Source>,
     services: BTreeMap<ServiceId, Service>,
     /// Which services show an address in their status.
-    shown: BTreeMap<IpAddr, BTreeSet<ServiceId>>,
+    shown: ByAddress,
+    /// Which services have a lease that binds an address.
+    bound: ByAddress,
     pools: BTreeMap<PoolName, CiliumLoadBalancerIPPool>,
     policies: BTreeMap<PolicyName, (CiliumL2AnnouncementPolicy, Reading)>,
     leases: BTreeMap<ServiceId, Lease>,
+    /// Services by the name of their lease.
+    lease_names: BTreeMap<String, ServiceId>,
     /// Leases that wait until another lease lets an address go.
     deferred_leases: BTreeSet<ServiceId>,
     /// Nodes by the name of their heartbeat.
@@ -84,8 +86,9 @@ impl World {
             default_class,
             ipam: Ipam::default(),
             cluster: Cluster::default(),
-            outcomes: BTreeMap::new(),
-            placement: Placement::Stale,
+            placements: Placements::default(),
+            stale: Scope::Everything,
+            fresh: BTreeSet::new(),
             missing: BTreeSet::from([
                 Source::Services,
                 Source::Pools,
@@ -95,10 +98,12 @@ impl World {
                 Source::Heartbeats,
             ]),
             services: BTreeMap::new(),
-            shown: BTreeMap::new(),
+            shown: ByAddress::default(),
+            bound: ByAddress::default(),
             pools: BTreeMap::new(),
             policies: BTreeMap::new(),
             leases: BTreeMap::new(),
+            lease_names: BTreeMap::new(),
             deferred_leases: BTreeSet::new(),
             heartbeats: BTreeMap::new(),
             outbox: Outbox::default(),
@@ -108,8 +113,7 @@ impl World {
     /// Lets time pass: graces end, heartbeats expire.
     pub(crate) fn advance(&mut self, now: Instant) {
         self.ipam.advance(now);
-        self.cluster.heartbeats.advance(now);
-        self.placement = Placement::Stale;
+        self.weigh_heartbeats(now);
     }
 
     /// When [`Self::advance`] or the outbox has something to do next.
@@ -131,8 +135,8 @@ impl World {
         self.outbox.is_idle()
     }
 
-    /// Decides what changed, and returns the writes that may be sent now.
-    pub(crate) fn decide(&mut self, now: Instant) -> Vec<Write> {
+    /// Decides what changed, and returns the writes that may be sent now, `most` at the most.
+    pub(crate) fn decide(&mut self, now: Instant, most: usize) -> Vec<Write> {
         if !self.is_complete() {
             return vec![];
         }
@@ -143,10 +147,8 @@ impl World {
         if !changed.is_empty() {
             self.touch_pools();
         }
-        if self.placement == Placement::Stale {
-            self.place(now);
-        }
-        self.writes(now)
+        self.place(now);
+        self.writes(now, most)
     }
 
     /// Numbers for the metrics.
@@ -177,16 +179,13 @@ impl World {
     /// What placement is to know of a service: the addresses it has or is about to show.
     fn refresh_announceable(&mut self, id: &ServiceId) {
         self.outbox.touch(Target::Service(id.clone()));
-        self.placement = Placement::Stale;
+        self.replace_service(id.clone());
         let Some(service) = self.services.get(id) else {
             self.cluster.services.remove(id);
             return;
         };
         let allocation = self.ipam.allocation(id);
-        let mut addresses: Vec<IpAddr> = index::service::ingress(service)
-            .iter()
-            .filter_map(index::service::address)
-            .collect();
+        let mut addresses = index::service::addresses(service);
         if let Some(allocation) = allocation {
             addresses.retain(|address| !allocation.released.iter().any(|lost| lost.address == *address));
             let given = allocation.given.iter().map(|given| given.address);
@@ -200,24 +199,40 @@ impl World {
     }
 
     fn shown_elsewhere(&self, id: &ServiceId, address: IpAddr) -> bool {
-        self.shown
-            .get(&address)
-            .is_some_and(|services| services.iter().any(|other| other != id))
+        self.shown.services(&address).any(|other| other != id)
     }
 
     fn place(&mut self, now: Instant) {
-        let outcomes = place(&self.cluster, now);
-        let ids: BTreeSet<_> = outcomes.keys().chain(self.outcomes.keys()).cloned().collect();
-        for id in ids
-            .into_iter()
-            .filter(|id| outcomes.get(id) != self.outcomes.get(id))
-        {
+        let scope = std::mem::replace(&mut self.stale, Scope::Services(BTreeSet::new()));
+        if scope == Scope::Services(BTreeSet::new()) {
+            return;
+        }
+        for id in self.placements.decide(&self.cluster, scope, now) {
             self.outbox.touch(Target::Service(id.clone()));
             self.outbox.touch(Target::Lease(id));
         }
-        self.outcomes = outcomes;
-        self.placement = Placement::Settled;
         self.touch_policies();
+    }
+
+    /// Placement has to look at one service again.
+    fn replace_service(&mut self, id: ServiceId) {
+        if let Scope::Services(services) = &mut self.stale {
+            services.insert(id);
+        }
+    }
+
+    /// Placement has to look at everything again.
+    fn replace_everything(&mut self) {
+        self.stale = Scope::Everything;
+    }
+
+    /// Mere renewals decide nothing: with hundreds of nodes there are dozens a second.
+    fn weigh_heartbeats(&mut self, now: Instant) {
+        let fresh = self.cluster.heartbeats.advance(now);
+        if fresh != self.fresh {
+            self.fresh = fresh;
+            self.replace_everything();
+        }
     }
 
     fn touch_pools(&mut self) {

@@ -48,7 +48,7 @@ pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
             annotation::IPS.value(&annotations),
         ),
         pool: annotation::POOL.value(&annotations).map(Into::into),
-        ingress: ingress(service).iter().filter_map(address).collect(),
+        ingress: addresses(service),
         ingress_owner: ingress_owner(service),
     }
 }
@@ -80,6 +80,11 @@ pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
     status
         .and_then(|balancer| balancer.ingress.as_deref())
         .unwrap_or_default()
+}
+
+/// The addresses of the load balancer's ingress.
+pub(crate) fn addresses(service: &Service) -> Vec<IpAddr> {
+    ingress(service).iter().filter_map(address).collect()
 }
 
 /// The address of an ingress entry; entries of cloud providers may have only a hostname.

@@ -1,11 +1,11 @@
 //! Taking in what the watches saw and what the API server answered.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::ResourceExt as _;
+use lightship_core::binding::Binding;
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
@@ -13,7 +13,7 @@ use lightship_edge::lease::{self, bound_service};
 use lightship_edge::watch::Seen;
 use tracing::warn;
 
-use super::{Placement, Source, World};
+use super::{Source, World};
 use crate::index;
 use crate::outbox::Target;
 use crate::watches::Change;
@@ -43,14 +43,16 @@ impl World {
 
     fn observe_services(&mut self, seen: Seen<Service>, now: Instant) -> bool {
         let listed = seen.is_everything();
-        let known = self.services.keys().cloned().collect();
-        let difference = seen.difference(known, index::service::id);
+        let difference = seen.difference(self.services.keys().cloned(), index::service::id);
         for service in difference.applied {
             self.observe_service(service, now);
         }
         for id in difference.deleted {
-            self.services.remove(&id);
-            self.show(&id, &[]);
+            let before = self
+                .services
+                .remove(&id)
+                .map(|service| index::service::addresses(&service));
+            self.show(&id, &before.unwrap_or_default(), &[]);
             self.ipam.delete_service(&id, now);
             self.refresh_announceable(&id);
         }
@@ -69,38 +71,32 @@ impl World {
         }
         let facts = index::service::facts(&service, self.default_class);
         let ingress = facts.ingress.clone();
-        self.services.insert(id.clone(), service);
-        self.show(&id, &ingress);
+        let before = self.services.insert(id.clone(), service);
+        let before = before
+            .map(|service| index::service::addresses(&service))
+            .unwrap_or_default();
+        self.show(&id, &before, &ingress);
         self.ipam.apply_service(facts, now);
         self.outbox.observed(Target::Service(id.clone()));
         self.refresh_announceable(&id);
     }
 
     /// Notes which addresses a service shows; who waits for one that it no longer shows may have it now.
-    fn show(&mut self, id: &ServiceId, addresses: &[IpAddr]) {
-        let mut gone = BTreeSet::new();
-        self.shown.retain(|address, services| {
-            if !addresses.contains(address) && services.remove(id) {
-                gone.insert(*address);
+    fn show(&mut self, id: &ServiceId, before: &[IpAddr], addresses: &[IpAddr]) {
+        for address in before.iter().filter(|address| !addresses.contains(address)) {
+            self.shown.remove(address, id);
+            if let Some(holder) = self.ipam.holder(*address).cloned() {
+                self.refresh_announceable(&holder);
             }
-            !services.is_empty()
-        });
-        for address in addresses {
-            self.shown.entry(*address).or_default().insert(id.clone());
         }
-        let waiting: Vec<_> = gone
-            .iter()
-            .filter_map(|address| self.ipam.holder(*address).cloned())
-            .collect();
-        for holder in waiting {
-            self.refresh_announceable(&holder);
+        for address in addresses {
+            self.shown.insert(*address, id.clone());
         }
     }
 
     fn observe_pools(&mut self, seen: Seen<CiliumLoadBalancerIPPool>, now: Instant) -> bool {
         let listed = seen.is_everything();
-        let known = self.pools.keys().cloned().collect();
-        let difference = seen.difference(known, |pool| PoolName::from(pool.name_any()));
+        let difference = seen.difference(self.pools.keys().cloned(), |pool| PoolName::from(pool.name_any()));
         for pool in difference.applied {
             self.ipam.apply_pool(index::pool::pool(&pool), now);
             self.observe_pool(pool);
@@ -128,8 +124,9 @@ impl World {
 
     fn observe_policies(&mut self, seen: Seen<CiliumL2AnnouncementPolicy>) -> bool {
         let listed = seen.is_everything();
-        let known = self.policies.keys().cloned().collect();
-        let difference = seen.difference(known, |policy| PolicyName::from(policy.name_any()));
+        let difference = seen.difference(self.policies.keys().cloned(), |policy| {
+            PolicyName::from(policy.name_any())
+        });
         for policy in difference.applied {
             self.observe_policy(policy);
         }
@@ -137,7 +134,7 @@ impl World {
             self.policies.remove(&name);
             self.cluster.policies.remove(&name);
         }
-        self.placement = Placement::Stale;
+        self.replace_everything();
         listed
     }
 
@@ -157,7 +154,7 @@ impl World {
             None => self.cluster.policies.remove(&name),
         };
         if in_force != reading.policy {
-            self.placement = Placement::Stale;
+            self.replace_everything();
         }
         self.policies.insert(name.clone(), (policy, reading));
         self.outbox.observed(Target::Policy(name));
@@ -165,27 +162,27 @@ impl World {
 
     fn observe_nodes(&mut self, seen: Seen<Node>) -> bool {
         let listed = seen.is_everything();
-        let known = self.cluster.nodes.keys().cloned().collect();
-        let difference = seen.difference(known, |node| NodeName::from(node.name_any()));
+        let difference = seen.difference(self.cluster.nodes.keys().cloned(), |node| {
+            NodeName::from(node.name_any())
+        });
         for node in difference.applied {
             let facts = index::node::node(&node);
             let known = self.cluster.nodes.insert(node.name_any().into(), facts.clone());
             // A kubelet renews its node's status every few seconds; only what placement looks at counts.
             if known != Some(facts) {
-                self.placement = Placement::Stale;
+                self.replace_everything();
             }
         }
         for name in difference.deleted {
             self.cluster.nodes.remove(&name);
-            self.placement = Placement::Stale;
+            self.replace_everything();
         }
         listed
     }
 
     fn observe_bindings(&mut self, seen: Seen<Lease>) -> bool {
         let listed = seen.is_everything();
-        let known = self.leases.keys().cloned().collect();
-        let difference = seen.difference(known, bound_service);
+        let difference = seen.difference(self.leases.keys().cloned(), bound_service);
         for lease in difference.applied {
             self.observe_lease(lease);
         }
@@ -203,42 +200,55 @@ impl World {
             return;
         }
         match lease::binding(&lease) {
-            Ok(binding) => {
-                self.cluster.bindings.insert(id.clone(), binding);
-            }
+            Ok(binding) => self.bind(&id, Some(binding)),
             Err(error) => {
                 let (lease, error) = (lease.name_any(), &error as &dyn std::error::Error);
                 warn!(
                     lease,
                     error, "the lease of a service cannot be read and is written anew"
                 );
-                self.cluster.bindings.remove(&id);
+                self.bind(&id, None);
             }
         }
+        self.lease_names.insert(lease.name_any(), id.clone());
         self.leases.insert(id.clone(), lease);
         self.lease_changed(id);
     }
 
     /// Takes in that a service lease is gone.
     pub(super) fn forget_lease(&mut self, id: &ServiceId) {
-        self.leases.remove(id);
-        self.cluster.bindings.remove(id);
+        if let Some(lease) = self.leases.remove(id) {
+            self.lease_names.remove(&lease.name_any());
+        }
+        self.bind(id, None);
         self.lease_changed(id.clone());
+    }
+
+    fn bind(&mut self, id: &ServiceId, binding: Option<Binding>) {
+        let before = self.cluster.bindings.remove(id);
+        for address in before.iter().flat_map(|binding| binding.order.addresses()) {
+            self.bound.remove(&address, id);
+        }
+        for address in binding.iter().flat_map(|binding| binding.order.addresses()) {
+            self.bound.insert(address, id.clone());
+        }
+        self.cluster
+            .bindings
+            .extend(binding.map(|binding| (id.clone(), binding)));
     }
 
     /// Others may have waited for this lease to let an address go.
     fn lease_changed(&mut self, id: ServiceId) {
-        self.outbox.observed(Target::Lease(id));
+        self.outbox.observed(Target::Lease(id.clone()));
         for other in std::mem::take(&mut self.deferred_leases) {
             self.outbox.touch(Target::Lease(other));
         }
-        self.placement = Placement::Stale;
+        self.replace_service(id);
     }
 
     fn observe_heartbeats(&mut self, seen: Seen<Lease>, now: Instant) -> bool {
         let listed = seen.is_everything();
-        let known = self.heartbeats.keys().cloned().collect();
-        let difference = seen.difference(known, kube::ResourceExt::name_any);
+        let difference = seen.difference(self.heartbeats.keys().cloned(), kube::ResourceExt::name_any);
         for lease in difference.applied {
             match lease::heartbeat(&lease) {
                 Ok(beat) => self.observe_heartbeat(&lease.name_any(), beat, now),
@@ -252,17 +262,14 @@ impl World {
             if let Some(node) = self.heartbeats.remove(&name) {
                 self.cluster.heartbeats.forget(&node);
             }
-            self.placement = Placement::Stale;
+            self.replace_everything();
         }
         listed
     }
 
     fn observe_heartbeat(&mut self, lease: &str, beat: lease::Beat, now: Instant) {
         let beats = &mut self.cluster.heartbeats;
-        let before = (
-            beats.freshness(&beat.node, now),
-            beats.inventory(&beat.node).cloned(),
-        );
+        let same_inventory = beats.inventory(&beat.node) == Some(&beat.inventory);
         beats.observe(
             beat.node.clone(),
             beat.renewal,
@@ -270,15 +277,10 @@ impl World {
             beat.inventory,
             now,
         );
-        beats.advance(now);
-        let after = (
-            beats.freshness(&beat.node, now),
-            beats.inventory(&beat.node).cloned(),
-        );
         self.heartbeats.insert(lease.to_owned(), beat.node);
-        // A mere renewal decides nothing: with hundreds of nodes there are dozens a second.
-        if before != after {
-            self.placement = Placement::Stale;
+        if !same_inventory {
+            self.replace_everything();
         }
+        self.weigh_heartbeats(now);
     }
 }

@@ -94,26 +94,38 @@ impl World {
         self.outbox.failed(target, now);
     }
 
-    pub(super) fn writes(&mut self, now: Instant) -> Vec<Write> {
+    /// Objects that say what they should already need no write, so more are looked at until enough are found.
+    pub(super) fn writes(&mut self, now: Instant, most: usize) -> Vec<Write> {
         let wall = Clock::wall();
         let mut writes = Vec::new();
-        for target in self.outbox.take_due(now) {
-            let write = match &target {
-                Target::Service(id) => Ok(self.service_write(id, wall)),
-                Target::Lease(id) => self.lease_write(id, wall),
-                Target::Pool(name) => Ok(self.pool_write(name, wall)),
-                Target::Policy(name) => Ok(self.policy_write(name, wall)),
-            };
-            match write {
-                Ok(Some(write)) => {
-                    self.outbox.sent(target);
-                    writes.push(write);
+        while writes.len() < most {
+            let due = self.outbox.take_due(now, most - writes.len());
+            if due.is_empty() {
+                break;
+            }
+            for target in due {
+                match self.write(&target, wall) {
+                    Ok(Some(write)) => {
+                        self.outbox.sent(target);
+                        writes.push(write);
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        error!(error = &error as &dyn std::error::Error, %target, "nothing is written")
+                    }
                 }
-                Ok(None) => {}
-                Err(error) => error!(error = &error as &dyn std::error::Error, %target, "nothing is written"),
             }
         }
         writes
+    }
+
+    fn write(&mut self, target: &Target, wall: Timestamp) -> Result<Option<Write>, Error> {
+        match target {
+            Target::Service(id) => Ok(self.service_write(id, wall)),
+            Target::Lease(id) => self.lease_write(id, wall),
+            Target::Pool(name) => Ok(self.pool_write(name, wall)),
+            Target::Policy(name) => Ok(self.policy_write(name, wall)),
+        }
     }
 
     fn service_write(&self, id: &ServiceId, wall: Timestamp) -> Option<Write> {
@@ -122,7 +134,7 @@ impl World {
         let given = allocation.given.iter().map(|given| given.address);
         let shown_elsewhere: BTreeSet<_> = given.filter(|one| self.shown_elsewhere(id, *one)).collect();
         let owner = index::service::facts(service, self.default_class).ingress_owner;
-        let outcome = self.outcomes.get(id);
+        let outcome = self.placements.get(id);
         let decided = Decided {
             allocation: &allocation,
             owner,
@@ -139,13 +151,13 @@ impl World {
     }
 
     fn lease_write(&mut self, id: &ServiceId, wall: Timestamp) -> Result<Option<Write>, Error> {
-        let outcome = self.outcomes.get(id);
+        let outcome = self.placements.get(id);
         if self.held_by_another(id, outcome) {
             self.deferred_leases.insert(id.clone());
             return Ok(None);
         }
         let observed = self.leases.get(id);
-        let name = lease_name(id, &self.leases);
+        let name = lease_name(id, self.leases.get(id), &self.lease_names);
         let Some(update) = self.form.update(&name, observed, outcome, wall)? else {
             return Ok(None);
         };
@@ -171,13 +183,16 @@ impl World {
             return false;
         };
         let wanted = placed.order.addresses();
-        self.cluster.bindings.iter().any(|(other, binding)| {
-            other != id
-                && binding.holder != placed.holder
-                && binding.order.addresses().iter().any(|address| wanted.contains(address))
+        let others = wanted
+            .iter()
+            .flat_map(|address| self.bound.services(address))
+            .filter(|other| *other != id);
+        others
+            .filter_map(|other| self.cluster.bindings.get(other))
+            .any(|binding| {
                 // Leases of one group move together, the primary first; they must not wait for each other.
-                && binding.order.primary != placed.order.primary
-        })
+                binding.holder != placed.holder && binding.order.primary != placed.order.primary
+            })
     }
 
     fn pool_write(&self, name: &PoolName, wall: Timestamp) -> Option<Write> {
@@ -194,7 +209,13 @@ impl World {
     fn policy_write(&self, name: &PolicyName, wall: Timestamp) -> Option<Write> {
         let (policy, reading) = self.policies.get(name)?;
         let holders = self.holders(name);
-        let update = status::policy::update(policy, reading, holders, self.outcomes.values(), wall)?;
+        let update = status::policy::update(
+            policy,
+            reading,
+            holders,
+            self.placements.iter().map(|(_, outcome)| outcome),
+            wall,
+        )?;
         Some(Write {
             target: Target::Policy(name.clone()),
             content: Content::Status(update.patch),
