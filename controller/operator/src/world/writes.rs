@@ -111,7 +111,7 @@ impl World {
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        error!(error = &error as &dyn std::error::Error, %target, "nothing is written")
+                        error!(error = &error as &dyn std::error::Error, %target, "nothing is written");
                     }
                 }
             }
