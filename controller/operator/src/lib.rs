@@ -14,9 +14,11 @@ mod watches;
 mod world;
 mod writer;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::stream::StreamExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use lightship_core::service::DefaultClass;
 use lightship_core::timing::LeaseTimings;
@@ -33,6 +35,7 @@ use bindings::LeaseForm;
 use leader::{Candidate, Leadership};
 use metrics::Metrics;
 use outbox::Target;
+use status::Note;
 use world::{Answer, World, Write};
 use writer::Writer;
 
@@ -41,6 +44,15 @@ const BATCH: usize = 512;
 
 /// Writes under way at once: enough to keep an API server busy, few enough not to queue in front of it.
 const MOST_IN_FLIGHT: usize = 64;
+
+/// With no more writes than this under way, events are published.
+const CALM: usize = 4;
+
+/// Events published at once.
+const MOST_TOLD_AT_ONCE: usize = 4;
+
+/// How long an operator that ends goes on publishing.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Counting everything anew at every change would cost more than the changes.
 const TALLY_PACE: Duration = Duration::from_secs(1);
@@ -162,7 +174,7 @@ impl Operator {
         let writer = Writer::new(self.client.clone(), namespace.clone(), identity);
         let mut changes = watches::all(&self.client, &namespace, &self.metrics).ready_chunks(BATCH);
         let mut in_flight: JoinSet<Done> = JoinSet::new();
-        let mut tells: JoinSet<()> = JoinSet::new();
+        let mut telling = Telling::default();
         let mut next_tally = clock.now();
         loop {
             let leads_until = *leadership.borrow_and_update();
@@ -180,24 +192,25 @@ impl Operator {
                     }
                 }
                 Some(done) = in_flight.join_next() => {
-                    self.done(&mut world, &writer, &mut tells, done, clock);
+                    self.done(&mut world, &writer, &mut telling, done, clock);
                 }
-                Some(_) = tells.join_next() => continue,
+                Some(_) = telling.tasks.join_next() => telling.go_on(&writer, in_flight.len()),
                 () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
             }
             for write in world.decide(clock.now(), MOST_IN_FLIGHT - in_flight.len()) {
                 let writer = writer.clone();
                 in_flight.spawn(async move { Done::of(&writer, write).await });
             }
+            telling.go_on(&writer, in_flight.len());
             if world.is_complete() && clock.now() >= next_tally {
                 self.metrics.tally(&world.tally());
                 next_tally = clock.now() + TALLY_PACE;
             }
         }
         while let Some(done) = in_flight.join_next().await {
-            self.done(&mut world, &writer, &mut tells, done, clock);
+            self.done(&mut world, &writer, &mut telling, done, clock);
         }
-        while tells.join_next().await.is_some() {}
+        telling.finish(&writer).await;
         debug!(idle = world.is_idle(), "no write is in flight any more");
     }
 
@@ -205,7 +218,7 @@ impl Operator {
         &self,
         world: &mut World,
         writer: &Writer,
-        tells: &mut JoinSet<()>,
+        telling: &mut Telling,
         done: Result<Done, tokio::task::JoinError>,
         clock: Clock,
     ) {
@@ -219,16 +232,50 @@ impl Operator {
                 for note in &write.notes {
                     info!(target = %write.target, reason = note.reason, "{}", note.message);
                 }
-                let writer = writer.clone();
                 let regarding = write.regarding.into_iter().chain(answer.lease()).collect();
                 world.written(write.target, answer, clock.now());
-                tells.spawn(async move { writer.tell(write.notes, regarding).await });
+                telling.queue.push_back((write.notes, regarding));
             }
             Err(error) => {
                 self.metrics.wrote(kind, error.category(), took);
                 report(&write.target, &error);
                 world.refused(write.target, clock.now());
             }
+        }
+    }
+}
+
+/// Events yet to be published. They come after the writes they speak of, and wait while many writes are under way: who
+/// waits for an address must not wait for stories about others.
+#[derive(Default)]
+struct Telling {
+    queue: VecDeque<(Vec<Note>, Vec<ObjectReference>)>,
+    tasks: JoinSet<()>,
+}
+
+impl Telling {
+    fn go_on(&mut self, writer: &Writer, writes_under_way: usize) {
+        if writes_under_way > CALM {
+            return;
+        }
+        while self.tasks.len() < MOST_TOLD_AT_ONCE
+            && let Some((notes, regarding)) = self.queue.pop_front()
+        {
+            let writer = writer.clone();
+            self.tasks.spawn(async move { writer.tell(notes, regarding).await });
+        }
+    }
+
+    /// What is still to be told when the operator ends, as far as a moment allows.
+    async fn finish(mut self, writer: &Writer) {
+        let everything = async {
+            self.go_on(writer, 0);
+            while self.tasks.join_next().await.is_some() {
+                self.go_on(writer, 0);
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, everything).await.is_err() {
+            warn!("ends with events untold; the objects themselves say how things stand");
         }
     }
 }
