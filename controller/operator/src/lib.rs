@@ -10,15 +10,14 @@ mod leader;
 mod metrics;
 mod outbox;
 mod status;
+mod telling;
 mod watches;
 mod world;
 mod writer;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::stream::StreamExt as _;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use lightship_core::service::DefaultClass;
 use lightship_core::timing::LeaseTimings;
@@ -35,7 +34,7 @@ use bindings::LeaseForm;
 use leader::{Candidate, Leadership};
 use metrics::Metrics;
 use outbox::Target;
-use status::Note;
+use telling::Telling;
 use world::{Answer, World, Write};
 use writer::Writer;
 
@@ -44,15 +43,6 @@ const BATCH: usize = 512;
 
 /// Writes under way at once: enough to keep an API server busy, few enough not to queue in front of it.
 const MOST_IN_FLIGHT: usize = 64;
-
-/// With no more writes than this under way, events are published.
-const CALM: usize = 4;
-
-/// Events published at once.
-const MOST_TOLD_AT_ONCE: usize = 4;
-
-/// How long an operator that ends goes on publishing.
-const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Counting everything anew at every change would cost more than the changes.
 const TALLY_PACE: Duration = Duration::from_secs(1);
@@ -192,9 +182,9 @@ impl Operator {
                     }
                 }
                 Some(done) = in_flight.join_next() => {
-                    self.done(&mut world, &writer, &mut telling, done, clock);
+                    self.done(&mut world, &mut telling, done, clock);
                 }
-                Some(_) = telling.tasks.join_next() => telling.go_on(&writer, in_flight.len()),
+                Some(_) = telling.told() => telling.go_on(&writer, in_flight.len()),
                 () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
             }
             for write in world.decide(clock.now(), MOST_IN_FLIGHT - in_flight.len()) {
@@ -208,7 +198,7 @@ impl Operator {
             }
         }
         while let Some(done) = in_flight.join_next().await {
-            self.done(&mut world, &writer, &mut telling, done, clock);
+            self.done(&mut world, &mut telling, done, clock);
         }
         telling.finish(&writer).await;
         debug!(idle = world.is_idle(), "no write is in flight any more");
@@ -217,7 +207,6 @@ impl Operator {
     fn done(
         &self,
         world: &mut World,
-        writer: &Writer,
         telling: &mut Telling,
         done: Result<Done, tokio::task::JoinError>,
         clock: Clock,
@@ -234,48 +223,13 @@ impl Operator {
                 }
                 let regarding = write.regarding.into_iter().chain(answer.lease()).collect();
                 world.written(write.target, answer, clock.now());
-                telling.queue.push_back((write.notes, regarding));
+                telling.add(write.notes, regarding);
             }
             Err(error) => {
                 self.metrics.wrote(kind, error.category(), took);
                 report(&write.target, &error);
                 world.refused(write.target, clock.now());
             }
-        }
-    }
-}
-
-/// Events yet to be published. They come after the writes they speak of, and wait while many writes are under way: who
-/// waits for an address must not wait for stories about others.
-#[derive(Default)]
-struct Telling {
-    queue: VecDeque<(Vec<Note>, Vec<ObjectReference>)>,
-    tasks: JoinSet<()>,
-}
-
-impl Telling {
-    fn go_on(&mut self, writer: &Writer, writes_under_way: usize) {
-        if writes_under_way > CALM {
-            return;
-        }
-        while self.tasks.len() < MOST_TOLD_AT_ONCE
-            && let Some((notes, regarding)) = self.queue.pop_front()
-        {
-            let writer = writer.clone();
-            self.tasks.spawn(async move { writer.tell(notes, regarding).await });
-        }
-    }
-
-    /// What is still to be told when the operator ends, as far as a moment allows.
-    async fn finish(mut self, writer: &Writer) {
-        let everything = async {
-            self.go_on(writer, 0);
-            while self.tasks.join_next().await.is_some() {
-                self.go_on(writer, 0);
-            }
-        };
-        if tokio::time::timeout(LAST_WORDS, everything).await.is_err() {
-            warn!("ends with events untold; the objects themselves say how things stand");
         }
     }
 }
