@@ -184,7 +184,7 @@ impl Operator {
                 Some(done) = in_flight.join_next() => {
                     self.done(&mut world, &mut telling, done, clock);
                 }
-                Some(_) = telling.told() => telling.go_on(&writer, in_flight.len()),
+                Some(()) = telling.told() => telling.go_on(&writer, in_flight.len()),
                 () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
             }
             for write in world.decide(clock.now(), MOST_IN_FLIGHT - in_flight.len()) {
