@@ -45,6 +45,14 @@ pub mod service {
     /// An item of the requested addresses is no address.
     pub const REASON_BAD_REQUEST: &str = "bad_request";
 
+    /// `True` while a pool serves the service, but somebody else put addresses or names into its status that are not
+    /// the pool's: they are left. Written only once there were such.
+    pub const FOREIGN_ADDRESS: &str = "lightship.dev/ForeignAddress";
+    /// Reason of [`FOREIGN_ADDRESS`] while it is `True`.
+    pub const REASON_FOREIGN: &str = "left_alone";
+    /// Reason of [`FOREIGN_ADDRESS`] while it is `False`.
+    pub const REASON_RESOLVED: &str = "resolved";
+
     /// `False` while an address of the service is announced nowhere; the message says what is missing. Written only
     /// once something was missing.
     pub const ANNOUNCED: &str = "lightship.dev/Announced";

@@ -104,6 +104,15 @@ impl Selector {
         Ok(self)
     }
 
+    /// A requirement that names the values it wants: labels that have none of them cannot match.
+    #[must_use]
+    pub fn anchor(&self) -> Option<(&str, &BTreeSet<String>)> {
+        self.0.iter().find_map(|requirement| match requirement {
+            Requirement::In(key, values) => Some((key.as_str(), values)),
+            _ => None,
+        })
+    }
+
     /// Whether every requirement holds; a missing key satisfies `NotIn`, as in Kubernetes.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {

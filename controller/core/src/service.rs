@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::ipam::Family;
+use crate::ipam::{Family, Sharing};
 use crate::names::{PoolName, ServiceId};
 use crate::selector::Labels;
 use crate::time::Timestamp;
@@ -93,8 +93,10 @@ pub fn asked_families(policy: Option<&str>, families: &[Family]) -> Vec<Family> 
 /// Who put the addresses into a service's ingress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IngressOwner {
-    /// We did, or Cilium's LB-IPAM, whose addresses we inherit: we may take them away.
+    /// We did, or nobody: we may take them away.
     Us,
+    /// Cilium's LB-IPAM did; we inherit what is ours by type and class, and may take that away.
+    Cilium,
     /// Somebody else did: we leave them.
     Another,
 }
@@ -116,10 +118,32 @@ pub struct Service {
     pub requested: Vec<Requested>,
     /// The only pool it may be served from, if it says so.
     pub pool: Option<PoolName>,
+    /// With whom it shares an address, if it does.
+    pub sharing: Option<Sharing>,
     /// Addresses in its status, in their order.
     pub ingress: Vec<IpAddr>,
-    /// Who put them there.
+    /// Who put them there; somebody else may have put names there only.
     pub ingress_owner: IngressOwner,
+    /// Since when its status says that it has all it asked for: of two that claim one address, the earlier keeps it.
+    pub satisfied_since: Option<Timestamp>,
+}
+
+impl Service {
+    /// Whether it asks for this very address.
+    #[must_use]
+    pub fn requests(&self, address: IpAddr) -> bool {
+        self.requested
+            .iter()
+            .any(|item| matches!(item, Requested::Address(one) if *one == address))
+    }
+
+    /// Whether it asks for any addresses by name; then families decide nothing.
+    #[must_use]
+    pub fn names_addresses(&self) -> bool {
+        self.requested
+            .iter()
+            .any(|item| matches!(item, Requested::Address(_)))
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::status::service::reason_code;
 use crate::world::Tally;
 
 type Real = Gauge<f64, AtomicU64>;
@@ -34,13 +35,18 @@ struct ByOutcome {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
 /// Handles to every metric of the operator.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     available: Family<ByPool, Real>,
     used: Family<ByPool, Real>,
     conflicting: Gauge,
-    waiting: Gauge,
+    waiting: Family<ByReason, Gauge>,
     held: Family<ByNode, Gauge>,
     leader: Gauge,
     undecodable: Family<ByKind, Counter>,
@@ -55,7 +61,7 @@ impl Metrics {
             available: Family::default(),
             used: Family::default(),
             conflicting: Gauge::default(),
-            waiting: Gauge::default(),
+            waiting: Family::default(),
             held: Family::default(),
             leader: Gauge::default(),
             undecodable: Family::default(),
@@ -160,7 +166,13 @@ impl Metrics {
                 .set(whole(*services));
         }
         self.conflicting.set(whole(tally.conflicting));
-        self.waiting.set(whole(tally.waiting));
+        self.waiting.clear();
+        for (kind, services) in &tally.waiting {
+            let reason = reason_code(*kind);
+            self.waiting
+                .get_or_create(&ByReason { reason })
+                .set(whole(*services));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
-use lightship_core::ipam::Ipam;
+use lightship_core::ipam::{Ipam, Kind};
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::{Cluster, Placements, Scope};
 use lightship_core::service::DefaultClass;
@@ -42,8 +42,8 @@ pub(crate) struct Tally {
     pub(crate) pools: BTreeMap<PoolName, (u128, u128)>,
     /// Pools that overlap another.
     pub(crate) conflicting: usize,
-    /// Services that wait for an address.
-    pub(crate) waiting: usize,
+    /// Services that wait for an address, by the first thing they lack.
+    pub(crate) waiting: BTreeMap<Kind, usize>,
     /// Services by holder.
     pub(crate) held: BTreeMap<NodeName, usize>,
 }
@@ -144,8 +144,8 @@ impl World {
         for id in &changed {
             self.refresh_announceable(id);
         }
-        if !changed.is_empty() {
-            self.touch_pools();
+        for name in self.ipam.take_changed_pools() {
+            self.outbox.touch(Target::Pool(name));
         }
         self.place(now);
         self.writes(now, most)
@@ -153,27 +153,20 @@ impl World {
 
     /// Numbers for the metrics.
     pub(crate) fn tally(&self) -> Tally {
-        let reports: BTreeMap<_, _> = self
-            .pools
-            .keys()
-            .filter_map(|name| Some((name.clone(), self.ipam.report(name)?)))
-            .collect();
         let mut held = BTreeMap::new();
         for binding in self.cluster.bindings.values() {
             *held.entry(binding.holder.clone()).or_default() += 1;
         }
-        Tally {
-            conflicting: reports
-                .values()
-                .filter(|report| report.conflict.is_some())
-                .count(),
-            pools: reports
-                .into_iter()
-                .map(|(name, report)| (name, (report.counts.available, report.counts.used)))
-                .collect(),
-            waiting: self.ipam.waiting(),
+        let mut tally = Tally {
+            waiting: self.ipam.pending().clone(),
             held,
+            ..Tally::default()
+        };
+        for (name, counts, conflict) in self.ipam.counts() {
+            tally.conflicting += usize::from(conflict.is_some());
+            tally.pools.insert(name.clone(), (counts.available, counts.used));
         }
+        tally
     }
 
     /// What placement is to know of a service: the addresses it has or is about to show.
@@ -198,8 +191,11 @@ impl World {
             .insert(id.clone(), index::service::announceable(service, addresses));
     }
 
+    /// Whether a service that does not share the address shows it.
     fn shown_elsewhere(&self, id: &ServiceId, address: IpAddr) -> bool {
-        self.shown.services(&address).any(|other| other != id)
+        let shares = |other: &ServiceId| self.ipam.holders(address).any(|holder| holder == other);
+        let mut showing = self.shown.services(&address);
+        showing.any(|other| other != id && !shares(other))
     }
 
     fn place(&mut self, now: Instant) {

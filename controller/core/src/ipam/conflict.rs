@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::block::Block;
+use super::coverage::Coverage;
 use super::pool::PoolSpec;
+use super::pools::Cover;
 use super::range::Range;
 use crate::names::PoolName;
 
@@ -28,50 +31,48 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// The pools that yield. Earlier `creationTimestamp`, then lesser name, comes first; a pool that yields itself
-/// takes no other down.
-pub(super) fn conflicts<'a>(pools: impl Iterator<Item = &'a PoolSpec>) -> BTreeMap<PoolName, Conflict> {
-    let mut in_order: Vec<&PoolSpec> = pools.collect();
+/// Which of these pools yield. Earlier `creationTimestamp`, then lesser name, comes first; a pool that yields itself
+/// takes no other down. Every pool that overlaps one of them must be among them.
+pub(super) fn conflicts(group: &[&PoolSpec], coverage: &Coverage<Cover>) -> BTreeMap<PoolName, Conflict> {
+    let mut in_order = group.to_vec();
     in_order.sort_by_key(|pool| (pool.created, &pool.name));
-    let mut accepted: Vec<&PoolSpec> = Vec::new();
+    let mut accepted: BTreeMap<&PoolName, &PoolSpec> = BTreeMap::new();
     let mut conflicts = BTreeMap::new();
     for pool in in_order {
-        let conflict = own_overlap(pool).or_else(|| accepted.iter().find_map(|first| overlap(pool, first)));
-        match conflict {
+        match conflict(pool, &accepted, coverage) {
             Some(conflict) => {
                 conflicts.insert(pool.name.clone(), conflict);
             }
-            None => accepted.push(pool),
+            None => {
+                accepted.insert(&pool.name, pool);
+            }
         }
     }
     conflicts
 }
 
-fn overlap(pool: &PoolSpec, first: &PoolSpec) -> Option<Conflict> {
-    pool.blocks.iter().find_map(|block| {
-        let other = first
-            .blocks
-            .iter()
-            .find(|other| other.range.overlaps(&block.range))?;
+/// The first overlap of the pool with itself, or else with a pool that comes first.
+fn conflict(
+    pool: &PoolSpec,
+    accepted: &BTreeMap<&PoolName, &PoolSpec>,
+    coverage: &Coverage<Cover>,
+) -> Option<Conflict> {
+    let with = |block: &Block, other: &PoolSpec, index: usize| {
         Some(Conflict {
             range: block.range,
-            with: first.name.clone(),
-            with_range: other.range,
+            with: other.name.clone(),
+            with_range: other.blocks.get(index)?.range,
         })
-    })
-}
-
-fn own_overlap(pool: &PoolSpec) -> Option<Conflict> {
-    pool.blocks.iter().enumerate().find_map(|(index, block)| {
-        let other = pool
-            .blocks
-            .iter()
-            .take(index)
-            .find(|other| other.range.overlaps(&block.range))?;
-        Some(Conflict {
-            range: block.range,
-            with: pool.name.clone(),
-            with_range: other.range,
+    };
+    let covers = |range: Range| coverage.within(range).map(|(rank, index)| (&rank.2, *index));
+    let blocks = || pool.blocks.iter().enumerate();
+    let itself = blocks().find_map(|(index, block)| {
+        let (_, earlier) = covers(block.range).find(|(name, other)| **name == pool.name && *other < index)?;
+        with(block, pool, earlier)
+    });
+    itself.or_else(|| {
+        blocks().find_map(|(_, block)| {
+            covers(block.range).find_map(|(name, other)| with(block, accepted.get(name)?, other))
         })
     })
 }

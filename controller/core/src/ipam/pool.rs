@@ -1,13 +1,19 @@
 //! A pool: its specification once read, and what of it is free.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::block::Block;
 use super::conflict::Conflict;
-use super::free::FreeSet;
-use super::range::{Family, Range, number};
-use crate::names::PoolName;
+use super::intervals::Intervals;
+use super::pools::Cover;
+use super::range::{Family, PerFamily, Range, number};
+use super::verdict::Missed;
+use crate::names::{PoolName, ServiceId};
 use crate::selector::{Selector, SelectorError};
+use crate::service::Service;
 use crate::time::Timestamp;
 
 /// Whether a pool gives new addresses.
@@ -42,16 +48,15 @@ pub struct PoolSpec {
 }
 
 impl PoolSpec {
-    /// Whether one of its blocks covers the address, usable or withheld.
-    #[must_use]
-    pub fn covers(&self, address: IpAddr) -> bool {
-        self.blocks.iter().any(|block| block.range.contains(address))
-    }
-
-    /// Whether the address may only be given to a service that names it.
-    #[must_use]
-    pub fn reserves(&self, address: IpAddr) -> bool {
-        self.reserved.iter().any(|range| range.contains(address))
+    /// Why the pool does not serve the service, whether or not it may give anything new.
+    pub(super) fn missed_by(&self, service: &Service) -> Option<Missed> {
+        if service.pool.as_ref().is_some_and(|named| *named != self.name) {
+            return Some(Missed::NotNamed);
+        }
+        match &self.selector {
+            Ok(selector) => selector.unmet(&service.labels).map(Missed::Selector),
+            Err(error) => Some(Missed::UnreadableSelector(error.to_string())),
+        }
     }
 }
 
@@ -62,7 +67,7 @@ pub struct Counts {
     pub total: u128,
     /// Free for anybody the pool serves.
     pub available: u128,
-    /// Held by services; withheld first and last addresses count here, as in Cilium.
+    /// Held by services, a shared address once; withheld first and last addresses count here, as in Cilium.
     pub used: u128,
 }
 
@@ -75,88 +80,152 @@ pub struct PoolReport {
     pub conflict: Option<Conflict>,
     /// A sentence for everything in its specification that could not be read.
     pub problems: Vec<String>,
-    /// Addresses held from its ranges, sorted.
-    pub allocations: Vec<(IpAddr, crate::names::ServiceId)>,
+    /// Addresses held from its ranges with their services, sorted, as many as were asked for.
+    pub allocations: Vec<(IpAddr, Vec<ServiceId>)>,
+    /// Further addresses held from its ranges.
+    pub omitted: usize,
 }
 
-/// A pool with the free addresses of each of its blocks.
+/// The order in which pools are asked: by priority, then age, then name. Every pool's is its own.
+pub(super) type Rank = Arc<(Reverse<i32>, Timestamp, PoolName)>;
+
+/// A pool with what is free of it.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     pub(super) spec: PoolSpec,
     pub(super) conflict: Option<Conflict>,
-    free: Vec<FreeSet>,
+    free: PerFamily<Intervals>,
+    usable: PerFamily<Intervals>,
+    reserved: PerFamily<Intervals>,
+    /// Blocks that have a free address, in the order written.
+    open: PerFamily<BTreeSet<usize>>,
+    /// First and last addresses that no block gives.
+    withheld: BTreeSet<IpAddr>,
+    held: u128,
+    held_of_withheld: u128,
 }
 
 impl Pool {
-    /// A pool of which the addresses `held` are taken.
-    pub(super) fn new(spec: PoolSpec, held: impl IntoIterator<Item = IpAddr>) -> Self {
-        let free = spec
-            .blocks
-            .iter()
-            .map(|block| free_of(block, &spec.reserved))
-            .collect();
+    /// A pool of which nothing is taken yet.
+    pub(super) fn new(spec: PoolSpec) -> Self {
+        let (mut usable, mut reserved) = (PerFamily::default(), PerFamily::default());
+        for block in &spec.blocks {
+            add(&mut usable, &block.usable);
+        }
+        for range in &spec.reserved {
+            add(&mut reserved, range);
+        }
+        let mut free = usable.clone();
+        for range in &spec.reserved {
+            let (first, last) = range.bounds();
+            free.get_mut(range.family()).take_range(first, last);
+        }
+        let ends = spec.blocks.iter().flat_map(|block| {
+            let (first, last) = block.range.ends();
+            [first, last]
+        });
+        let given = |address: &IpAddr| usable.get(Family::of(*address)).contains(number(*address));
+        let withheld = ends.filter(|address| !given(address)).collect();
         let mut pool = Self {
             spec,
             conflict: None,
             free,
+            usable,
+            reserved,
+            open: PerFamily::default(),
+            withheld,
+            held: 0,
+            held_of_withheld: 0,
         };
-        for address in held {
-            pool.take(address);
+        for index in 0..pool.spec.blocks.len() {
+            pool.refresh_block(index);
         }
         pool
     }
 
+    /// Its place in the order.
+    pub(super) fn rank(&self) -> Rank {
+        let spec = &self.spec;
+        Arc::new((Reverse(spec.priority), spec.created, spec.name.clone()))
+    }
+
     /// The lowest free address of a family, blocks in the order written.
     pub(super) fn lowest(&self, family: Family) -> Option<IpAddr> {
-        self.blocks(family)
-            .find_map(|(_, free)| free.lowest())
-            .map(|number| family.address(number))
+        let block = self.spec.blocks.get(*self.open.get(family).first()?)?;
+        let (first, last) = block.usable.bounds();
+        let lowest = self.free.get(family).lowest_in(first, last)?;
+        Some(family.address(lowest))
+    }
+
+    /// Whether an address of the family is free for anybody the pool serves.
+    pub(super) fn has_free(&self, family: Family) -> bool {
+        !self.open.get(family).is_empty()
     }
 
     /// Whether the pool has a block of the family at all.
     pub(super) fn has_family(&self, family: Family) -> bool {
-        self.blocks(family).next().is_some()
+        !self.usable.get(family).is_empty()
     }
 
     /// Whether the address is one the pool gives: covered and not withheld.
     pub(super) fn gives(&self, address: IpAddr) -> bool {
+        self.usable.get(Family::of(address)).contains(number(address))
+    }
+
+    /// Whether the address may only be given to a service that names it.
+    pub(super) fn reserves(&self, address: IpAddr) -> bool {
+        self.reserved.get(Family::of(address)).contains(number(address))
+    }
+
+    /// Why the pool gives nothing new to anybody.
+    pub(super) fn closed(&self) -> Option<Missed> {
+        match (self.spec.admission, &self.conflict) {
+            (Admission::Disabled, _) => Some(Missed::Disabled),
+            (Admission::Open, Some(_)) => Some(Missed::Conflicting),
+            (Admission::Open, None) => None,
+        }
+    }
+
+    /// Why the pool gives the service nothing new of a family.
+    pub(super) fn refuses(&self, service: &Service, family: Family) -> Option<Missed> {
         self.spec
-            .blocks
-            .iter()
-            .any(|block| block.usable.contains(address))
+            .missed_by(service)
+            .or_else(|| self.closed())
+            .or_else(|| (!self.has_family(family)).then_some(Missed::Family))
     }
 
-    /// Marks the address as taken where this pool covers it.
-    pub(super) fn take(&mut self, address: IpAddr) {
-        for (block, free) in self.spec.blocks.iter().zip(&mut self.free) {
-            if block.usable.contains(address) {
-                free.take(number(address));
+    /// An address the pool covers is held from now on; `covers` are its blocks that cover it.
+    pub(super) fn take(&mut self, address: IpAddr, covers: &[Cover]) {
+        self.held += 1;
+        self.held_of_withheld += u128::from(self.withheld.contains(&address));
+        if self.free.get_mut(Family::of(address)).take(number(address)) {
+            for (_, index) in covers {
+                self.refresh_block(*index);
             }
         }
     }
 
-    /// Marks the address as free where this pool gives it to anybody.
-    pub(super) fn give(&mut self, address: IpAddr) {
-        if self.spec.reserves(address) {
-            return;
-        }
-        for (block, free) in self.spec.blocks.iter().zip(&mut self.free) {
-            if block.usable.contains(address) {
-                free.give(number(address));
+    /// An address the pool covers is held no more.
+    pub(super) fn give(&mut self, address: IpAddr, covers: &[Cover]) {
+        self.held = self.held.saturating_sub(1);
+        let withheld = u128::from(self.withheld.contains(&address));
+        self.held_of_withheld = self.held_of_withheld.saturating_sub(withheld);
+        if self.gives(address) && !self.reserves(address) {
+            self.free.get_mut(Family::of(address)).give(number(address));
+            for (_, index) in covers {
+                self.refresh_block(*index);
             }
         }
     }
 
-    /// Counts the pool, of whose ranges `held` addresses are held.
-    pub(super) fn counts(&self, held: usize) -> Counts {
-        let withheld: u128 = self
-            .spec
-            .blocks
+    /// Its counts.
+    pub(super) fn counts(&self) -> Counts {
+        let available = Family::BOTH
             .iter()
-            .map(|block| size(&block.range) - size(&block.usable))
-            .sum();
-        let available = self.free.iter().map(FreeSet::count).fold(0, u128::saturating_add);
-        let used = withheld.saturating_add(held as u128);
+            .map(|family| self.free.get(*family).count())
+            .fold(0, u128::saturating_add);
+        let withheld = (self.withheld.len() as u128).saturating_sub(self.held_of_withheld);
+        let used = self.held.saturating_add(withheld);
         Counts {
             total: available.saturating_add(used),
             available,
@@ -164,29 +233,37 @@ impl Pool {
         }
     }
 
-    fn blocks(&self, family: Family) -> impl Iterator<Item = (&Block, &FreeSet)> {
-        self.spec
-            .blocks
-            .iter()
-            .zip(&self.free)
-            .filter(move |(block, _)| block.range.family() == family)
+    /// All its ranges, those that overlap or touch joined, sorted.
+    pub(super) fn extent(&self) -> impl Iterator<Item = Range> {
+        let mut extent = PerFamily::<Intervals>::default();
+        for block in &self.spec.blocks {
+            add(&mut extent, &block.range);
+        }
+        let of = move |family: Family| {
+            let ranges: Vec<_> = extent.get(family).iter().collect();
+            ranges
+                .into_iter()
+                .filter_map(move |(first, last)| Range::new(family.address(first), family.address(last)))
+        };
+        of(Family::V4).chain(of(Family::V6))
+    }
+
+    fn refresh_block(&mut self, index: usize) {
+        let Some(block) = self.spec.blocks.get(index) else {
+            return;
+        };
+        let (first, last) = block.usable.bounds();
+        let family = block.usable.family();
+        let open = self.open.get_mut(family);
+        if self.free.get(family).lowest_in(first, last).is_some() {
+            open.insert(index);
+        } else {
+            open.remove(&index);
+        }
     }
 }
 
-fn size(range: &Range) -> u128 {
+fn add(set: &mut PerFamily<Intervals>, range: &Range) {
     let (first, last) = range.bounds();
-    (last - first).saturating_add(1)
-}
-
-fn free_of(block: &Block, reserved: &[Range]) -> FreeSet {
-    let (first, last) = block.usable.bounds();
-    let mut free = FreeSet::new(first, last);
-    for range in reserved
-        .iter()
-        .filter(|range| range.family() == block.usable.family())
-    {
-        let (first, last) = range.bounds();
-        free.take_range(first, last);
-    }
-    free
+    set.get_mut(range.family()).give_range(first, last);
 }

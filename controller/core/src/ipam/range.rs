@@ -13,6 +13,9 @@ pub enum Family {
 }
 
 impl Family {
+    /// Both families, IPv4 first.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
     /// The family of an address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
@@ -37,6 +40,29 @@ impl fmt::Display for Family {
             Self::V4 => "IPv4",
             Self::V6 => "IPv6",
         })
+    }
+}
+
+/// One of something for each family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PerFamily<T> {
+    v4: T,
+    v6: T,
+}
+
+impl<T> PerFamily<T> {
+    pub(super) fn get(&self, family: Family) -> &T {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, family: Family) -> &mut T {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
     }
 }
 
@@ -74,6 +100,12 @@ impl Range {
         self.family
     }
 
+    /// First and last address.
+    #[must_use]
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        (self.family.address(self.first), self.family.address(self.last))
+    }
+
     /// First and last address as numbers.
     pub(super) fn bounds(&self) -> (u128, u128) {
         (self.first, self.last)
@@ -106,11 +138,7 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} - {}",
-            self.family.address(self.first),
-            self.family.address(self.last)
-        )
+        let (first, last) = self.ends();
+        write!(f, "{first} - {last}")
     }
 }

@@ -4,7 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::range::Family;
+use super::sharing::Clash;
 use crate::names::{PoolName, ServiceId};
+
+/// A cluster may have thousands of pools, a condition 32 KiB: so many are named, and that there are more.
+pub(super) const NAMED: usize = 8;
 
 /// Whether a service got everything it asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,30 @@ pub enum Verdict {
     Satisfied,
     /// It did not; one reason for every item that is missing.
     Unsatisfied(Vec<Reason>),
+    /// Somebody else put addresses there that are not ours to give, or names; these are left.
+    Foreign {
+        /// Those addresses.
+        addresses: Vec<IpAddr>,
+        /// The pool that would serve the service.
+        pool: Option<PoolName>,
+    },
+}
+
+/// The kinds of [`Reason`], for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// No pool serves the service, or none contains the address.
+    NoPool,
+    /// The pools are full.
+    OutOfAddresses,
+    /// The pool of the address is for other services.
+    SelectorMismatch,
+    /// The address is another's.
+    Taken,
+    /// The address is another's, and cannot be shared with it.
+    CannotShare,
+    /// The request cannot be read.
+    Unreadable,
 }
 
 /// Why one pool does not serve a request.
@@ -52,15 +80,17 @@ pub enum Reason {
     NoPool {
         /// The family asked for.
         family: Family,
-        /// Every pool there is.
+        /// The first pools in their order, one more than are named if there are more.
         missed: Vec<(PoolName, Missed)>,
     },
     /// Pools serve the family, and all are full.
     OutOfAddresses {
         /// The family asked for.
         family: Family,
-        /// The pools that are full.
+        /// The first pools that are full, in their order, one more than are named if there are more.
         pools: Vec<PoolName>,
+        /// Why the addresses of the service's sharing key could not be joined, the first few.
+        unshared: Vec<(IpAddr, ServiceId, Clash)>,
     },
     /// The requested address lies in no pool.
     NotInAnyPool(IpAddr),
@@ -80,6 +110,15 @@ pub enum Reason {
         /// Who has it.
         by: ServiceId,
     },
+    /// The requested address belongs to another service, with which this one cannot share it.
+    CannotShare {
+        /// The address asked for.
+        address: IpAddr,
+        /// Who has it.
+        with: ServiceId,
+        /// Which rule forbids it.
+        clash: Clash,
+    },
     /// The requested address is the first or last of a block that withholds them.
     Withheld {
         /// The address asked for.
@@ -91,6 +130,24 @@ pub enum Reason {
     Unreadable(String),
 }
 
+impl Reason {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::OutOfAddresses { .. } => Kind::OutOfAddresses,
+            Self::PoolMissed {
+                missed: Missed::Selector(_) | Missed::NotNamed,
+                ..
+            } => Kind::SelectorMismatch,
+            Self::NoPool { .. } | Self::NotInAnyPool(_) | Self::PoolMissed { .. } => Kind::NoPool,
+            Self::Taken { .. } | Self::Withheld { .. } => Kind::Taken,
+            Self::CannotShare { .. } => Kind::CannotShare,
+            Self::Unreadable(_) => Kind::Unreadable,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,22 +157,23 @@ impl fmt::Display for Reason {
             ),
             Self::NoPool { family, missed } => {
                 write!(f, "no {family} address: no pool serves this service")?;
-                // A cluster may have thousands of pools, a condition 32 KiB.
-                for (pool, why) in missed.iter().take(8) {
+                for (pool, why) in missed.iter().take(NAMED) {
                     write!(f, "; pool {pool}: {why}")?;
                 }
-                if missed.len() > 8 {
-                    write!(f, "; and {} more pools", missed.len() - 8)?;
-                }
-                Ok(())
+                more(missed.len(), f)
             }
-            Self::OutOfAddresses { family, pools } => {
-                let names: Vec<_> = pools.iter().take(8).map(PoolName::as_str).collect();
-                write!(
-                    f,
-                    "no {family} address: no free address in pool {}",
-                    names.join(", ")
-                )?;
+            Self::OutOfAddresses {
+                family,
+                pools,
+                unshared,
+            } => {
+                let names: Vec<_> = pools.iter().take(NAMED).map(PoolName::as_str).collect();
+                let names = names.join(", ");
+                write!(f, "no {family} address: no free address in pool {names}")?;
+                more(pools.len(), f)?;
+                for (address, with, clash) in unshared {
+                    write!(f, "; {address} cannot be shared with service {with}: {clash}")?;
+                }
                 f.write_str("; add a block or release a service")
             }
             Self::NotInAnyPool(address) => {
@@ -135,6 +193,10 @@ impl fmt::Display for Reason {
                 )
             }
             Self::Taken { address, by } => write!(f, "{address} cannot be given: service {by} has it"),
+            Self::CannotShare { address, with, clash } => write!(
+                f,
+                "{address} cannot be given: service {with} has it, and it cannot be shared: {clash}"
+            ),
             Self::Withheld { address, pool } => write!(
                 f,
                 "{address} cannot be given: pool {pool} withholds the first and last address of its blocks \
@@ -148,6 +210,13 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+fn more(count: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if count > NAMED {
+        f.write_str("; and more pools")?;
+    }
+    Ok(())
 }
 
 /// Why an address was taken from a service.
@@ -165,6 +234,8 @@ pub enum Cause {
     FamilyNotAsked,
     /// Another service has the address, and had it first.
     HeldBy(ServiceId),
+    /// The service shared the address, and changed so that it cannot any more.
+    CannotShare(ServiceId, Clash),
 }
 
 impl fmt::Display for Cause {
@@ -176,6 +247,9 @@ impl fmt::Display for Cause {
             Self::NotRequested => f.write_str("the service requests other addresses"),
             Self::FamilyNotAsked => f.write_str("the service asks for another address family"),
             Self::HeldBy(service) => write!(f, "service {service} had it first"),
+            Self::CannotShare(service, clash) => {
+                write!(f, "it cannot be shared with service {service} any more: {clash}")
+            }
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Services.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
-use lightship_core::ipam::Family;
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use lightship_core::ipam::{DifferentPods, Family, Namespaces, Port, Protocol, Sharing, SharingKey, Traffic};
 use lightship_core::names::ServiceId;
 use lightship_core::placement::{Announceable, Announcer};
 use lightship_core::selector::Labels;
 use lightship_core::service::{
     DefaultClass, IngressOwner, Service as Facts, asked_families, handling, requested,
 };
+use lightship_core::time::Timestamp;
+use lightship_crd::condition::service::REQUEST_SATISFIED;
 use lightship_crd::{annotation, class, field_owner, label};
 use serde_json::Value;
 
@@ -48,9 +52,52 @@ pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
             annotation::IPS.value(&annotations),
         ),
         pool: annotation::POOL.value(&annotations).map(Into::into),
+        sharing: sharing(&spec, &annotations),
         ingress: addresses(service),
         ingress_owner: ingress_owner(service),
+        satisfied_since: satisfied_since(service),
     }
+}
+
+/// With whom the service shares; without a key it does not, whatever else it says.
+fn sharing(spec: &ServiceSpec, annotations: &BTreeMap<String, String>) -> Option<Sharing> {
+    let key = SharingKey::new(annotation::SHARING_KEY.value(annotations)?)?;
+    let different = DifferentPods::read(annotation::SHARING_PERMIT_DIFFERENT_PODS.value(annotations));
+    let traffic = match spec.external_traffic_policy.as_deref() {
+        Some("Local") => Traffic::Local {
+            pods: spec.selector.clone().unwrap_or_default(),
+            different,
+        },
+        _ => Traffic::Cluster,
+    };
+    Some(Sharing {
+        key,
+        namespaces: Namespaces::read(annotation::SHARING_CROSS_NAMESPACE.value(annotations)),
+        ports: spec.ports.iter().flatten().map(port).collect(),
+        traffic,
+    })
+}
+
+fn port(port: &ServicePort) -> Port {
+    let protocol = match port.protocol.as_deref() {
+        Some("UDP") => Protocol::Udp,
+        Some("SCTP") => Protocol::Sctp,
+        _ => Protocol::Tcp,
+    };
+    Port {
+        number: port.port,
+        protocol,
+    }
+}
+
+/// Since when the status says that the service has all it asked for.
+fn satisfied_since(service: &Service) -> Option<Timestamp> {
+    let conditions = service.status.as_ref()?.conditions.as_ref()?;
+    let satisfied = conditions
+        .iter()
+        .find(|one| one.type_ == REQUEST_SATISFIED && one.status == "True")?;
+    let Time(since) = &satisfied.last_transition_time;
+    Some(Timestamp(since.as_second()))
 }
 
 /// A service as placement sees it; `given` are the addresses it has or is about to have.
@@ -114,18 +161,18 @@ fn ingress_owner(service: &Service) -> IngressOwner {
     if ingress(service).is_empty() {
         return IngressOwner::Us;
     }
-    let ours = service.metadata.managed_fields.iter().flatten().any(|entry| {
-        let by_us = [field_owner::OPERATOR, field_owner::CILIUM_OPERATOR]
-            .map(Some)
-            .contains(&entry.manager.as_deref());
-        by_us
-            && entry
-                .fields_v1
-                .as_ref()
-                .is_some_and(|fields| owns_ingress(&fields.0))
-    });
-    if ours {
+    let by = |manager: &str| {
+        let entries = service.metadata.managed_fields.iter().flatten();
+        let mut theirs = entries.filter(|entry| entry.manager.as_deref() == Some(manager));
+        theirs.any(|entry| {
+            let fields = entry.fields_v1.as_ref();
+            fields.is_some_and(|fields| owns_ingress(&fields.0))
+        })
+    };
+    if by(field_owner::OPERATOR) {
         IngressOwner::Us
+    } else if by(field_owner::CILIUM_OPERATOR) {
+        IngressOwner::Cilium
     } else {
         IngressOwner::Another
     }
@@ -172,7 +219,7 @@ mod tests {
     fn only_what_we_or_cilium_wrote_is_ours() {
         let owner = |manager| facts(&service(manager), DefaultClass::LbIpam).ingress_owner;
         assert_eq!(owner(field_owner::OPERATOR), IngressOwner::Us);
-        assert_eq!(owner(field_owner::CILIUM_OPERATOR), IngressOwner::Us);
+        assert_eq!(owner(field_owner::CILIUM_OPERATOR), IngressOwner::Cilium);
         assert_eq!(owner("metallb"), IngressOwner::Another);
         let empty = Service {
             status: None,

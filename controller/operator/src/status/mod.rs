@@ -10,7 +10,7 @@ use kube::runtime::events::EventType;
 use serde_json::Value;
 
 /// Lists in a status show this many items and count the others.
-const LONGEST_LIST: usize = 512;
+pub(crate) const LONGEST_LIST: usize = 512;
 
 /// An event to be published about an object once its change is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use lightship_crd::{Allocation, CiliumLoadBalancerIPPool, PoolStatus};
 use serde_json::json;
 
 use super::condition::{Conditions, Saying};
-use super::{LONGEST_LIST, Note, StatusUpdate, patch_at};
+use super::{Note, StatusUpdate, patch_at};
 
 /// The change that makes the pool say what is decided; `None` when it does already.
 pub(crate) fn update(
@@ -93,28 +93,22 @@ fn allocations(before: &[Allocation], report: &PoolReport, now: Timestamp) -> (V
         .iter()
         .map(|one| ((one.address.as_str(), one.services.as_slice()), &one.since))
         .collect();
-    let shown = report
-        .allocations
-        .iter()
-        .take(LONGEST_LIST)
-        .map(|(address, service)| {
-            let (address, services) = (address.to_string(), vec![service.to_string()]);
-            let since = known
-                .get(&(address.as_str(), services.as_slice()))
-                .copied()
-                .cloned()
-                .flatten();
-            Allocation {
-                address,
-                services,
-                since: Some(since.unwrap_or(Time(now))),
-            }
-        });
-    let omitted = report.allocations.len().saturating_sub(LONGEST_LIST);
-    (
-        shown.collect(),
-        i64::try_from(omitted).ok().filter(|omitted| *omitted > 0),
-    )
+    let shown = report.allocations.iter().map(|(address, services)| {
+        let services: Vec<_> = services.iter().map(ToString::to_string).collect();
+        let address = address.to_string();
+        let since = known
+            .get(&(address.as_str(), services.as_slice()))
+            .copied()
+            .cloned()
+            .flatten();
+        Allocation {
+            address,
+            services,
+            since: Some(since.unwrap_or(Time(now))),
+        }
+    });
+    let omitted = i64::try_from(report.omitted).ok();
+    (shown.collect(), omitted.filter(|omitted| *omitted > 0))
 }
 
 fn notes(before: &[Condition], status: &PoolStatus, report: &PoolReport) -> Vec<Note> {
@@ -180,7 +174,11 @@ mod tests {
             },
             conflict: None,
             problems: vec![],
-            allocations: vec![("10.0.10.0".parse().unwrap(), ServiceId::new("default", "web"))],
+            allocations: vec![(
+                "10.0.10.0".parse().unwrap(),
+                vec![ServiceId::new("default", "web")],
+            )],
+            omitted: 0,
         }
     }
 
@@ -206,6 +204,28 @@ mod tests {
         assert_eq!(first.notes[0].reason, "PoolReady");
         let later = Timestamp::from_second(60).unwrap();
         assert_eq!(update(&pool(Some(status)), &report(), later), None);
+    }
+
+    #[test]
+    fn a_shared_address_lists_its_services_and_keeps_its_time() {
+        let address = "10.0.10.0".parse().unwrap();
+        let services = ["dns-tcp", "dns-udp"].map(|name| ServiceId::new("default", name));
+        let shared = PoolReport {
+            allocations: vec![(address, services.to_vec())],
+            omitted: 3,
+            ..report()
+        };
+        let first = update(&pool(None), &shared, Timestamp::UNIX_EPOCH).unwrap();
+        let allocations = json!([{
+            "address": "10.0.10.0", "services": ["default/dns-tcp", "default/dns-udp"], "since": "1970-01-01T00:00:00Z",
+        }]);
+        assert_eq!(first.patch["status"]["allocations"], allocations);
+        assert_eq!(first.patch["status"]["allocationsOmitted"], 3);
+        let status: PoolStatus = serde_json::from_value(first.patch["status"].clone()).unwrap();
+        let later = Timestamp::from_second(60).unwrap();
+        let more = PoolReport { omitted: 4, ..shared };
+        let second = update(&pool(Some(status)), &more, later).unwrap();
+        assert_eq!(second.patch["status"]["allocations"], allocations);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use lightship_core::ipam::{Allocation, Missed, Reason, Verdict};
+use lightship_core::ipam::{Allocation, Kind, Reason, Verdict};
+use lightship_core::names::PoolName;
 use lightship_core::placement::{Outcome, Unwanted};
 use lightship_core::service::IngressOwner;
 use lightship_crd::condition::service as names;
@@ -40,13 +41,19 @@ pub(crate) fn update(observed: &Service, decided: Decided<'_>, now: Timestamp) -
     let (entries, mut notes) = ingress(observed, decided);
     let mut conditions = Conditions::new(present, observed.metadata.generation, now);
     request_condition(&mut conditions, observed, decided);
+    foreign_condition(&mut conditions, decided);
     announced_condition(&mut conditions, decided, &entries);
     let conditions = conditions.into_list();
     if entries == index::service::ingress(observed) && conditions == present {
         return None;
     }
     notes.extend(warnings(present, &conditions));
-    let status = json!({ "loadBalancer": { "ingress": entries }, "conditions": conditions });
+    // What is not changed is not written: whoever put it there stays its owner.
+    let status = if entries == index::service::ingress(observed) {
+        json!({ "conditions": conditions })
+    } else {
+        json!({ "loadBalancer": { "ingress": entries }, "conditions": conditions })
+    };
     Some(StatusUpdate {
         patch: patch_at(observed.metadata.resource_version.as_ref(), &status),
         notes,
@@ -90,11 +97,12 @@ fn ingress(observed: &Service, decided: Decided<'_>) -> (Vec<LoadBalancerIngress
 }
 
 fn request_condition(conditions: &mut Conditions, observed: &Service, decided: Decided<'_>) {
-    // What somebody else satisfied is not ours to judge.
-    if decided.owner == IngressOwner::Another {
+    // What somebody else satisfied is not ours to judge, unless it is taken back.
+    if decided.owner == IngressOwner::Another && decided.allocation.released.is_empty() {
         return;
     }
     let saying = match &decided.allocation.verdict {
+        Some(Verdict::Foreign { .. }) => return,
         None => return conditions.remove(names::REQUEST_SATISFIED),
         Some(Verdict::Satisfied) if decided.allocation.given.is_empty() => {
             return conditions.remove(names::REQUEST_SATISFIED);
@@ -119,7 +127,9 @@ fn request_condition(conditions: &mut Conditions, observed: &Service, decided: D
         Some(Verdict::Unsatisfied(reasons)) => Saying {
             type_: names::REQUEST_SATISFIED,
             status: "False",
-            reason: reasons.first().map_or(names::REASON_NO_POOL, reason_code),
+            reason: reasons
+                .first()
+                .map_or(names::REASON_NO_POOL, |reason| reason_code(reason.kind())),
             message: reasons
                 .iter()
                 .map(Reason::to_string)
@@ -128,6 +138,44 @@ fn request_condition(conditions: &mut Conditions, observed: &Service, decided: D
         },
     };
     conditions.set(saying);
+}
+
+/// Says that a pool would serve the service, but what somebody else put there is left.
+fn foreign_condition(conditions: &mut Conditions, decided: Decided<'_>) {
+    if let Some(Verdict::Foreign {
+        addresses,
+        pool: Some(pool),
+    }) = &decided.allocation.verdict
+    {
+        let what = match addresses.as_slice() {
+            [] => "a name".to_owned(),
+            addresses => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                addresses.join(", ")
+            }
+        };
+        return conditions.set(Saying {
+            type_: names::FOREIGN_ADDRESS,
+            status: "True",
+            reason: names::REASON_FOREIGN,
+            message: left_alone(&what, pool),
+        });
+    }
+    if conditions.get(names::FOREIGN_ADDRESS).is_some() {
+        conditions.set(Saying {
+            type_: names::FOREIGN_ADDRESS,
+            status: "False",
+            reason: names::REASON_RESOLVED,
+            message: String::new(),
+        });
+    }
+}
+
+fn left_alone(what: &str, pool: &PoolName) -> String {
+    format!(
+        "{what} was put into the status by somebody else and is left; pool {pool} serves this service once the status \
+         is empty, or set spec.loadBalancerClass so that only one controller does"
+    )
 }
 
 /// Says why an address of ours is not announced. While all is well nothing is said, which saves a write per service.
@@ -168,7 +216,7 @@ fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entrie
     });
 }
 
-/// A warning for every condition that became False or is False for another reason than before.
+/// A warning for every condition that turned bad or is so for another reason than before.
 fn warnings(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     let said = |one: &Condition| {
         before
@@ -176,14 +224,13 @@ fn warnings(before: &[Condition], after: &[Condition]) -> Vec<Note> {
             .any(|old| old.type_ == one.type_ && old.status == one.status && old.message == one.message)
     };
     let ours = [
-        (names::REQUEST_SATISFIED, "RequestUnsatisfied"),
-        (names::ANNOUNCED, "NotAnnounced"),
+        (names::REQUEST_SATISFIED, "False", "RequestUnsatisfied"),
+        (names::ANNOUNCED, "False", "NotAnnounced"),
+        (names::FOREIGN_ADDRESS, "True", "ForeignAddress"),
     ];
     ours.into_iter()
-        .filter_map(|(type_, event)| {
-            let one = after
-                .iter()
-                .find(|one| one.type_ == type_ && one.status == "False")?;
+        .filter_map(|(type_, bad, event)| {
+            let one = after.iter().find(|one| one.type_ == type_ && one.status == bad)?;
             (!said(one)).then(|| Note::warning(event, capitalised(&one.message)))
         })
         .collect()
@@ -198,16 +245,14 @@ fn capitalised(sentence: &str) -> String {
 }
 
 /// The contract's word for a reason: condition reason and metric label.
-pub(crate) fn reason_code(reason: &Reason) -> &'static str {
-    match reason {
-        Reason::OutOfAddresses { .. } => names::REASON_OUT_OF_IPS,
-        Reason::PoolMissed {
-            missed: Missed::Selector(_) | Missed::NotNamed,
-            ..
-        } => names::REASON_POOL_SELECTOR_MISMATCH,
-        Reason::NoPool { .. } | Reason::NotInAnyPool(_) | Reason::PoolMissed { .. } => names::REASON_NO_POOL,
-        Reason::Taken { .. } | Reason::Withheld { .. } => names::REASON_ALREADY_ALLOCATED,
-        Reason::Unreadable(_) => names::REASON_BAD_REQUEST,
+pub(crate) fn reason_code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::OutOfAddresses => names::REASON_OUT_OF_IPS,
+        Kind::SelectorMismatch => names::REASON_POOL_SELECTOR_MISMATCH,
+        Kind::NoPool => names::REASON_NO_POOL,
+        Kind::Taken => names::REASON_ALREADY_ALLOCATED,
+        Kind::CannotShare => names::REASON_ALREADY_ALLOCATED_INCOMPATIBLE,
+        Kind::Unreadable => names::REASON_BAD_REQUEST,
     }
 }
 

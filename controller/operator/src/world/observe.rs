@@ -82,15 +82,21 @@ impl World {
     }
 
     /// Notes which addresses a service shows; who waits for one that it no longer shows may have it now.
-    fn show(&mut self, id: &ServiceId, before: &[IpAddr], addresses: &[IpAddr]) {
-        for address in before.iter().filter(|address| !addresses.contains(address)) {
-            self.shown.remove(address, id);
-            if let Some(holder) = self.ipam.holder(*address).cloned() {
-                self.refresh_announceable(&holder);
-            }
-        }
-        for address in addresses {
+    fn show(&mut self, id: &ServiceId, before: &[IpAddr], now: &[IpAddr]) {
+        for address in now {
             self.shown.insert(*address, id.clone());
+        }
+        for address in before.iter().filter(|address| !now.contains(address)) {
+            self.shown.remove(address, id);
+            self.let_go(*address);
+        }
+    }
+
+    /// Whoever is to have the address may show it now.
+    pub(super) fn let_go(&mut self, address: IpAddr) {
+        let waiting: Vec<_> = self.ipam.holders(address).cloned().collect();
+        for holder in waiting {
+            self.refresh_announceable(&holder);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::index;
 use crate::outbox::Target;
 use crate::status::service::Decided;
-use crate::status::{self, Note};
+use crate::status::{self, LONGEST_LIST, Note};
 
 /// One write, with what to tell about whom once it is done.
 #[derive(Clone, Debug)]
@@ -197,7 +197,7 @@ impl World {
 
     fn pool_write(&self, name: &PoolName, wall: Timestamp) -> Option<Write> {
         let pool = self.pools.get(name)?;
-        let update = status::pool::update(pool, &self.ipam.report(name)?, wall)?;
+        let update = status::pool::update(pool, &self.ipam.report(name, LONGEST_LIST)?, wall)?;
         Some(Write {
             target: Target::Pool(name.clone()),
             content: Content::Status(update.patch),

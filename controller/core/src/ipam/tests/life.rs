@@ -124,8 +124,8 @@ fn the_later_pool_yields_and_returns_when_the_overlap_is_gone() {
         pool("a", 2, &cidr("10.0.10.0/24")),
     );
     let mut ipam = running(vec![second, first], vec![]);
-    assert_eq!(ipam.report(&"z".into()).unwrap().conflict, None);
-    let conflict = ipam.report(&"a".into()).unwrap().conflict.unwrap();
+    assert_eq!(ipam.report(&"z".into(), 512).unwrap().conflict, None);
+    let conflict = ipam.report(&"a".into(), 512).unwrap().conflict.unwrap();
     assert_eq!(
         conflict.to_string(),
         "10.0.10.0 - 10.0.10.255 overlaps 10.0.10.0 - 10.0.10.127 of pool z"
@@ -136,13 +136,13 @@ fn the_later_pool_yields_and_returns_when_the_overlap_is_gone() {
         Some("z".into())
     );
     ipam.delete_pool(&"z".into(), at(2));
-    assert_eq!(ipam.report(&"a".into()).unwrap().conflict, None);
+    assert_eq!(ipam.report(&"a".into(), 512).unwrap().conflict, None);
     assert_eq!(
         addresses(&ipam, "web"),
         ["10.0.10.0"],
         "the loser keeps what it covers"
     );
-    let counts = ipam.report(&"a".into()).unwrap().counts;
+    let counts = ipam.report(&"a".into(), 512).unwrap().counts;
     assert_eq!(
         counts,
         Counts {

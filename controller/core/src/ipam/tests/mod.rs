@@ -1,6 +1,7 @@
 //! The contract as scenarios: objects are applied, the whole allocation is asserted.
 
 mod life;
+mod model;
 mod requests;
 
 use std::net::IpAddr;
@@ -53,8 +54,10 @@ fn service(name: &str) -> Service {
         families: vec![Family::V4],
         requested: vec![],
         pool: None,
+        sharing: None,
         ingress: vec![],
         ingress_owner: IngressOwner::Us,
+        satisfied_since: None,
     }
 }
 

@@ -11,7 +11,7 @@ fn the_first_service_on_a_pool_gets_its_lowest_address() {
     );
     assert_eq!(addresses(&ipam, "web"), ["10.0.10.0"]);
     assert_eq!(verdict(&ipam, "web"), Verdict::Satisfied);
-    let counts = ipam.report(&"first-pool".into()).unwrap().counts;
+    let counts = ipam.report(&"first-pool".into(), 512).unwrap().counts;
     assert_eq!(
         counts,
         Counts {
@@ -160,7 +160,7 @@ fn reserved_addresses_go_only_to_who_names_them() {
     );
     assert_eq!(addresses(&ipam, "any"), ["10.0.10.3"]);
     assert_eq!(addresses(&ipam, "named"), ["10.0.10.1"]);
-    let counts = ipam.report(&"p".into()).unwrap().counts;
+    let counts = ipam.report(&"p".into(), 512).unwrap().counts;
     assert_eq!(
         counts,
         Counts {
@@ -184,7 +184,7 @@ fn withheld_ends_are_never_given_and_count_as_used() {
     );
     assert_eq!(addresses(&ipam, "a"), ["10.0.10.1"]);
     assert!(matches!(only_reason(&ipam, "first"), Reason::Withheld { .. }));
-    let counts = ipam.report(&"p".into()).unwrap().counts;
+    let counts = ipam.report(&"p".into(), 512).unwrap().counts;
     assert_eq!(
         counts,
         Counts {

@@ -1,0 +1,193 @@
+//! What statuses show already: addresses in use are taken over, what others put there is left, duplicates are repaired.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::holders::Id;
+use super::machine::Ipam;
+use super::range::{Family, Range};
+use super::verdict::{Cause, Verdict};
+use super::waiting::Waiter;
+use crate::service::{Handling, IngressOwner, Service};
+use crate::time::Instant;
+
+/// Whose a service's status is.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    /// Ours to decide about.
+    Ours,
+    /// Somebody else's, with what is to be said about that.
+    Left(Option<Verdict>),
+}
+
+impl Ipam {
+    /// Takes over what the status of a service shows, disabled and conflicting pools included.
+    pub(super) fn adopt(&mut self, id: &Id) {
+        let Some(tracked) = self.services.get(id) else {
+            return;
+        };
+        let (service, is_known) = (Arc::clone(&tracked.service), tracked.verdict.is_some());
+        if is_left_to_others(&service) {
+            self.leave_to_others(&service);
+            return;
+        }
+        for address in &service.ingress {
+            if self.has(&service, *address) || self.is_released(&service, *address) {
+                continue;
+            }
+            let cause = if service.handling != Handling::Ours {
+                Some(Cause::NotHandled)
+            } else if let Some((other, _)) = self.clash(&service, *address) {
+                Some(Cause::HeldBy(other))
+            } else if is_known && !service.requests(*address) && self.has_one_of(&service, *address) {
+                // A late write of ours: what was decided since stands.
+                Some(Cause::NotRequested)
+            } else {
+                None
+            };
+            match cause {
+                Some(cause) => self.release(&service, *address, cause),
+                None => self.hold(&service, *address),
+            }
+        }
+    }
+
+    /// What somebody else put into the status stays as it is, and is nobody else's while it is there.
+    pub(super) fn leave_to_others(&mut self, service: &Arc<Service>) -> Standing {
+        if !is_left_to_others(service) {
+            return Standing::Ours;
+        }
+        let mut foreign = Vec::new();
+        for address in service.ingress.iter().copied() {
+            if self.is_released(service, address) {
+                continue;
+            }
+            let covered = self.pools.covering(address).next().is_some();
+            let clash = self.clash(service, address);
+            match clash {
+                _ if !covered => {
+                    self.unhold_of(service, address);
+                    foreign.push(address);
+                }
+                None if self.has(service, address) => {}
+                None => self.hold(service, address),
+                Some(_) if self.is_shown_by_no_other(service, address) => {
+                    self.evict_others(service, address);
+                    if !self.has(service, address) {
+                        self.hold(service, address);
+                    }
+                }
+                Some((other, _)) if is_overwritten(service) => {
+                    self.lose(service, address, Cause::HeldBy(other.clone()));
+                    self.release(service, address, Cause::HeldBy(other));
+                }
+                Some(_) => {
+                    self.unhold_of(service, address);
+                    foreign.push(address);
+                }
+            }
+        }
+        let shown = &service.ingress;
+        if !shown.is_empty() && shown.iter().all(|address| self.is_released(service, *address)) {
+            return Standing::Ours;
+        }
+        for address in self.held(service) {
+            if !shown.contains(&address) {
+                self.unhold_of(service, address);
+            }
+        }
+        if foreign.is_empty() && !shown.is_empty() {
+            return Standing::Left((service.handling == Handling::Ours).then_some(Verdict::Satisfied));
+        }
+        let mut serving = Family::BOTH
+            .iter()
+            .flat_map(|family| self.pools.serving(service, *family));
+        let ours = (service.handling == Handling::Ours)
+            .then(|| serving.next())
+            .flatten();
+        let pool = ours.map(|pool| pool.spec.name.clone());
+        Standing::Left(Some(Verdict::Foreign {
+            addresses: foreign,
+            pool,
+        }))
+    }
+
+    /// Who shows an address in these ranges that somebody else put there comes before all who wait for one.
+    pub(super) fn settle_shown(&mut self, ranges: &BTreeSet<Range>, now: Instant) {
+        let mut showing = BTreeSet::new();
+        for range in ranges {
+            for address in self.waiting.addresses_within(*range) {
+                showing.extend(self.showing(address));
+            }
+        }
+        self.settle_all(showing, now);
+    }
+
+    /// Who shows an address that somebody else put there and that another service has.
+    pub(super) fn showing(&self, address: IpAddr) -> Vec<Waiter> {
+        let waiters = self.waiting.for_address(address);
+        let shows = |waiter: &&Waiter| {
+            let tracked = self.services.get(&waiter.1);
+            tracked.is_some_and(|tracked| matches!(tracked.verdict, Some(Verdict::Foreign { .. })))
+        };
+        waiters.filter(shows).cloned().collect()
+    }
+
+    fn evict_others(&mut self, service: &Service, address: IpAddr) {
+        for other in self.holders.of(address).to_vec() {
+            let tracked = self.services.get(&other);
+            let Some(tracked) = tracked.filter(|tracked| tracked.service.id != service.id) else {
+                continue;
+            };
+            self.resettle.insert(tracked.waiter());
+            let losing = Arc::clone(&tracked.service);
+            self.lose(&losing, address, Cause::HeldBy(service.id.clone()));
+        }
+    }
+
+    fn release(&mut self, service: &Service, address: IpAddr, cause: Cause) {
+        if let Some(tracked) = self.services.get_mut(&service.id) {
+            tracked.note_release(address, cause);
+        }
+    }
+
+    fn unhold_of(&mut self, service: &Service, address: IpAddr) {
+        if let Some((_, id)) = self.waiter(&service.id) {
+            self.unhold(&id, address);
+        }
+    }
+
+    fn is_released(&self, service: &Service, address: IpAddr) -> bool {
+        let tracked = self.services.get(&service.id);
+        tracked.is_some_and(|tracked| tracked.released.iter().any(|lost| lost.address == address))
+    }
+
+    fn has_one_of(&self, service: &Service, address: IpAddr) -> bool {
+        let family = Family::of(address);
+        self.held(service).iter().any(|held| Family::of(*held) == family)
+    }
+
+    fn is_shown_by_no_other(&self, service: &Service, address: IpAddr) -> bool {
+        let holders = self.holders.of(address).iter();
+        let mut others = holders.filter(|id| ***id != service.id);
+        others.all(|id| {
+            let tracked = self.services.get(id);
+            tracked.is_none_or(|tracked| !tracked.service.ingress.contains(&address))
+        })
+    }
+}
+
+/// Whether the status is somebody else's; Cilium's addresses are ours to inherit unless Cilium serves the service.
+pub(super) fn is_left_to_others(service: &Service) -> bool {
+    match (service.ingress_owner, &service.handling) {
+        (IngressOwner::Another, _)
+        | (IngressOwner::Cilium, Handling::ForeignClass(_) | Handling::DefaultElsewhere) => true,
+        (IngressOwner::Cilium, Handling::Ours | Handling::NotLoadBalancer) | (IngressOwner::Us, _) => false,
+    }
+}
+
+/// Whether somebody wrote over what we had given: the service says that we satisfied it.
+fn is_overwritten(service: &Service) -> bool {
+    service.handling == Handling::Ours && service.satisfied_since.is_some()
+}

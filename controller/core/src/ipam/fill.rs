@@ -1,0 +1,155 @@
+//! What a service can get: the addresses it names, or one of each family it asks for.
+
+use std::net::IpAddr;
+
+use super::machine::Ipam;
+use super::pool::Pool;
+use super::range::Family;
+use super::sharing::{Clash, may_share};
+use super::verdict::{NAMED, Reason, Verdict};
+use crate::names::ServiceId;
+use crate::service::{Requested, Service};
+
+/// Of the addresses of a key that cannot be joined so many are told.
+const UNSHARED: usize = 3;
+
+impl Ipam {
+    /// Gives the service what it asks for and can have.
+    pub(super) fn fill(&mut self, service: &Service) -> Verdict {
+        let mut reasons: Vec<Reason> = service
+            .requested
+            .iter()
+            .filter_map(|item| self.fill_requested(service, item).err())
+            .collect();
+        if service.requested.is_empty() {
+            let families = service.families.iter();
+            reasons = families
+                .filter_map(|family| self.fill_family(service, *family).err())
+                .collect();
+        }
+        if reasons.is_empty() {
+            Verdict::Satisfied
+        } else {
+            Verdict::Unsatisfied(reasons)
+        }
+    }
+
+    fn fill_requested(&mut self, service: &Service, item: &Requested) -> Result<(), Reason> {
+        let address = match item {
+            Requested::Address(address) => *address,
+            Requested::Unreadable(text) => return Err(Reason::Unreadable(text.clone())),
+        };
+        if self.has(service, address) {
+            return Ok(());
+        }
+        self.pool_gives(service, address)?;
+        if let Some((other, clash)) = self.clash(service, address) {
+            return Err(match service.sharing {
+                Some(_) => Reason::CannotShare {
+                    address,
+                    with: other,
+                    clash,
+                },
+                None => Reason::Taken { address, by: other },
+            });
+        }
+        self.hold(service, address);
+        Ok(())
+    }
+
+    fn fill_family(&mut self, service: &Service, family: Family) -> Result<(), Reason> {
+        let tracked = self.services.get(&service.id);
+        let mut held = tracked.into_iter().flat_map(|tracked| &tracked.held);
+        if held.any(|address| Family::of(*address) == family) {
+            return Ok(());
+        }
+        let unshared = match self.joinable(service, family) {
+            Ok(address) => {
+                self.hold(service, address);
+                return Ok(());
+            }
+            Err(unshared) => unshared,
+        };
+        if let Some(address) = self.pools.lowest(service, family) {
+            self.hold(service, address);
+            return Ok(());
+        }
+        let full: Vec<_> = self
+            .pools
+            .serving(service, family)
+            .take(NAMED + 1)
+            .map(|pool| pool.spec.name.clone())
+            .collect();
+        if !full.is_empty() {
+            return Err(Reason::OutOfAddresses {
+                family,
+                pools: full,
+                unshared,
+            });
+        }
+        let first = self.pools.iter().take(NAMED + 1);
+        let missed = first.filter_map(|pool| Some((pool.spec.name.clone(), pool.refuses(service, family)?)));
+        Err(Reason::NoPool {
+            family,
+            missed: missed.collect(),
+        })
+    }
+
+    /// The first address of the service's key that it may share, or why it may not join the first few.
+    fn joinable(&self, service: &Service, family: Family) -> Result<IpAddr, Vec<(IpAddr, ServiceId, Clash)>> {
+        let mut unshared = Vec::new();
+        let Some(sharing) = &service.sharing else {
+            return Err(unshared);
+        };
+        let addresses = self.holders.of_key(&sharing.key);
+        for address in addresses.filter(|address| Family::of(*address) == family) {
+            let open = |pool: &Pool| {
+                pool.refuses(service, family).is_none() && pool.gives(address) && !pool.reserves(address)
+            };
+            if !self.pools.covering(address).any(|(_, pool)| open(pool)) {
+                continue;
+            }
+            match self.clash(service, address) {
+                None => return Ok(address),
+                Some((other, clash)) if unshared.len() < UNSHARED => unshared.push((address, other, clash)),
+                Some(_) => {}
+            }
+        }
+        Err(unshared)
+    }
+
+    /// Why no pool gives the very address to the service, whoever has it.
+    fn pool_gives(&self, service: &Service, address: IpAddr) -> Result<(), Reason> {
+        let mut reason = Reason::NotInAnyPool(address);
+        for (_, pool) in self.pools.covering(address) {
+            let name = pool.spec.name.clone();
+            match pool.refuses(service, Family::of(address)) {
+                Some(missed) => {
+                    reason = Reason::PoolMissed {
+                        address,
+                        pool: name,
+                        missed,
+                    }
+                }
+                None if !pool.gives(address) => reason = Reason::Withheld { address, pool: name },
+                None => return Ok(()),
+            }
+        }
+        Err(reason)
+    }
+
+    /// The first of those who have an address with which the service may not share it.
+    pub(super) fn clash(&self, service: &Service, address: IpAddr) -> Option<(ServiceId, Clash)> {
+        self.holders.of(address).iter().find_map(|id| {
+            let other = self.services.get(id)?;
+            let clash = may_share(service, &other.service).err()?;
+            (other.service.id != service.id).then(|| (id.as_ref().clone(), clash))
+        })
+    }
+
+    pub(super) fn has(&self, service: &Service, address: IpAddr) -> bool {
+        self.services
+            .get(&service.id)
+            .is_some_and(|tracked| tracked.held.contains(&address))
+    }
+}

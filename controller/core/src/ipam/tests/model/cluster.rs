@@ -1,0 +1,253 @@
+//! The API server of the game, and what happens there.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::super::*;
+use super::event::{Event, Fate, Sight, address, pool_name, service_id};
+use super::operator::{Operator, Write};
+use crate::names::PoolName;
+
+/// What is stored, and the operator that sees it.
+#[derive(Clone, Default)]
+pub(super) struct Cluster {
+    pub(super) services: BTreeMap<ServiceId, (u64, Service)>,
+    pub(super) pools: BTreeMap<PoolName, PoolSpec>,
+    /// Writes that may arrive yet.
+    late: Vec<Write>,
+    version: u64,
+    pub(super) seconds: u64,
+    pub(super) operator: Operator,
+    /// What a write put where it must not be.
+    pub(super) doubled: Option<String>,
+    /// What a restart changed.
+    pub(super) restarted: Option<String>,
+}
+
+/// What is compared with afterwards.
+pub(super) struct Before {
+    pub(super) allocations: BTreeMap<ServiceId, Allocation>,
+    pub(super) seen: BTreeMap<ServiceId, Service>,
+    pub(super) seconds: u64,
+}
+
+impl Cluster {
+    pub(super) fn before(&self) -> Before {
+        let seen = &self.operator.seen;
+        let allocation = |id: &ServiceId| Some((id.clone(), self.operator.ipam.allocation(id)?));
+        Before {
+            allocations: seen.keys().filter_map(allocation).collect(),
+            seen: seen
+                .iter()
+                .map(|(id, (_, service))| (id.clone(), service.clone()))
+                .collect(),
+            seconds: self.seconds,
+        }
+    }
+
+    pub(super) fn happen(&mut self, event: &Event) {
+        self.operator.go_on();
+        match event {
+            Event::Service(number, form, sight) => {
+                let id = service_id(*number);
+                let mut service = form.service(*number);
+                if let Some((_, known)) = self.services.get(&id) {
+                    service.ingress.clone_from(&known.ingress);
+                    service.ingress_owner = known.ingress_owner;
+                    service.satisfied_since = known.satisfied_since;
+                }
+                self.store(service);
+                if *sight == Sight::Now {
+                    self.see(&id);
+                }
+            }
+            Event::DeleteService(number) => {
+                let id = service_id(*number);
+                self.services.remove(&id);
+                self.operator.forget(&id, at(self.seconds));
+            }
+            Event::Pool(number, form) => {
+                let spec = form.spec(*number);
+                self.pools.insert(spec.name.clone(), spec.clone());
+                self.operator.ipam.apply_pool(spec, at(self.seconds));
+            }
+            Event::DeletePool(number) => {
+                self.pools.remove(&pool_name(*number));
+                self.operator
+                    .ipam
+                    .delete_pool(&pool_name(*number), at(self.seconds));
+            }
+            Event::Write(number, fate) => self.write(&service_id(*number), *fate),
+            Event::Arrive(number) => {
+                let id = service_id(*number);
+                let mut arrived: Vec<Write> = self.late.extract_if(.., |write| write.id == id).collect();
+                if let Some(write) = arrived.pop() {
+                    self.apply(&write);
+                }
+            }
+            Event::See(number) => self.see(&service_id(*number)),
+            Event::Tamper(number, low) => {
+                if let Some((_, known)) = self.services.get(&service_id(*number)) {
+                    let mut service = known.clone();
+                    service.ingress = vec![address(*low)];
+                    service.ingress_owner = IngressOwner::Another;
+                    self.store(service);
+                }
+            }
+            Event::Wait(seconds) => self.wait(*seconds),
+            Event::Restart => self.restart(),
+            Event::Settle => self.settle(),
+        }
+    }
+
+    /// All addresses that a service shows whose ingress we wrote.
+    fn shows(&self, address: IpAddr) -> impl Iterator<Item = &Service> {
+        let services = self.services.values().map(|(_, service)| service);
+        services.filter(move |one| one.ingress_owner == IngressOwner::Us && one.ingress.contains(&address))
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.seconds += seconds;
+        // The API server drops a request it could not serve for so long.
+        let now = self.seconds;
+        self.late
+            .retain(|write| write.sent + super::operator::PATIENCE > now);
+        self.operator.advance(now);
+    }
+
+    fn store(&mut self, service: Service) {
+        self.version += 1;
+        self.services.insert(service.id.clone(), (self.version, service));
+    }
+
+    fn see(&mut self, id: &ServiceId) {
+        if let Some((version, service)) = self.services.get(id) {
+            self.operator.see(*version, service.clone(), at(self.seconds));
+        }
+    }
+
+    fn write(&mut self, id: &ServiceId, fate: Fate) {
+        let Some(write) = self.operator.write(id, self.seconds) else {
+            return;
+        };
+        match fate {
+            Fate::Done => {
+                if self.apply(&write) {
+                    self.see(id);
+                } else {
+                    self.operator.refused(id);
+                }
+            }
+            Fate::Refused => self.operator.refused(id),
+            Fate::Unanswered => {
+                self.apply(&write);
+                self.operator.unanswered(id, self.seconds);
+            }
+            Fate::Late => {
+                self.late.push(write);
+                self.operator.unanswered(id, self.seconds);
+            }
+        }
+    }
+
+    /// The API server takes the write, if the service is what it was when the write was decided.
+    fn apply(&mut self, write: &Write) -> bool {
+        let Some((version, known)) = self.services.get(&write.id) else {
+            return false;
+        };
+        if *version != write.version {
+            return false;
+        }
+        let mut service = known.clone();
+        for address in write.ingress.iter().filter(|one| !known.ingress.contains(one)) {
+            let mut others = self.shows(*address).filter(|other| other.id != write.id);
+            let may_share = |other: &&Service| {
+                let seen = |id: &ServiceId| self.operator.seen.get(id).map(|(_, service)| service.clone());
+                match (seen(&write.id), seen(&other.id)) {
+                    (Some(one), Some(other)) => super::invariants::may_share(&one, &other),
+                    _ => false,
+                }
+            };
+            let other = others
+                .find(|other| !may_share(other))
+                .map(|other| other.id.clone());
+            drop(others);
+            if let Some(other) = other {
+                self.doubled = Some(format!("{address} written to {} and shown by {other}", write.id));
+            }
+        }
+        if service.ingress != write.ingress {
+            service.ingress.clone_from(&write.ingress);
+            service.ingress_owner = IngressOwner::Us;
+        }
+        service.satisfied_since = match (write.satisfied, service.satisfied_since) {
+            (false, _) => None,
+            (true, Some(since)) => Some(since),
+            (true, None) => Some(Timestamp(i64::try_from(self.seconds).unwrap())),
+        };
+        self.store(service);
+        true
+    }
+
+    fn restart(&mut self) {
+        let mut operator = Operator::default();
+        for spec in self.pools.values().rev() {
+            operator.ipam.apply_pool(spec.clone(), at(self.seconds));
+        }
+        for (version, service) in self.services.values().rev() {
+            operator.see(*version, service.clone(), at(self.seconds));
+        }
+        // A leader hands over with no write in flight, and a crashed one's writes are waited for by the lease.
+        self.late.clear();
+        operator.start(at(self.seconds));
+        self.operator = operator;
+    }
+
+    fn settle(&mut self) {
+        self.late.clear();
+        self.wait(2 * super::operator::PATIENCE);
+        for _ in 0..6 {
+            for id in self.services.keys().cloned().collect::<Vec<_>>() {
+                self.see(&id);
+                self.write(&id, Fate::Done);
+            }
+        }
+        let told = |cluster: &Self| -> BTreeMap<ServiceId, Allocation> {
+            // Which of two that others gave one address is counted for it, does not matter.
+            let services = cluster.services.values().map(|(_, service)| service);
+            let ours = services.filter(|service| service.ingress_owner == IngressOwner::Us);
+            let told = |service: &Service| cluster.operator.ipam.allocation(&service.id);
+            ours.filter_map(|service| Some((service.id.clone(), told(service)?)))
+                .collect()
+        };
+        let reports = |cluster: &Self| -> Vec<_> {
+            let reports = cluster
+                .pools
+                .keys()
+                .map(|name| cluster.operator.ipam.report(name, 512));
+            reports
+                .flatten()
+                .map(|report| (report.counts, report.conflict))
+                .collect()
+        };
+        let (before, reports_before) = (told(self), reports(self));
+        self.restart();
+        let writes: Vec<_> = self
+            .services
+            .keys()
+            .filter_map(|id| self.operator.clone().write(id, self.seconds))
+            .collect();
+        if told(self) != before {
+            let changed: Vec<_> = told(self)
+                .into_iter()
+                .filter(|(id, now)| before.get(id) != Some(now))
+                .map(|(id, now)| format!("{id}: {:?} became {now:?}", before.get(&id)))
+                .collect();
+            self.restarted = Some(changed.join("\n"));
+        } else if reports(self) != reports_before {
+            self.restarted = Some(format!("{reports_before:?} became {:?}", reports(self)));
+        } else if !writes.is_empty() {
+            self.restarted = Some(format!("a restart writes {writes:?}"));
+        }
+    }
+}
