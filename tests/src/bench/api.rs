@@ -100,9 +100,11 @@ async fn write(
                 field_manager: Some("bench".to_owned()),
                 ..PatchParams::default()
             };
-            api.patch_status(&name(number), &params, &Patch::Merge(body))
-                .await
-                .map(drop)
+            match api.patch_status(&name(number), &params, &Patch::Merge(body)).await {
+                // The one service that a part of the benchmark deletes.
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                answer => answer.map(drop),
+            }
         }
     };
     stream::iter(range)
