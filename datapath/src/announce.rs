@@ -1,18 +1,20 @@
-//! Gratuitous ARP: one packet socket that only sends. It names the interface by index in each frame, so the interface
-//! needs no address of its own.
+//! Announcements: gratuitous ARP and unsolicited neighbour advertisements, from one packet socket that only sends. It
+//! names the interface by index in each frame, so the interface needs no address of its own.
 
 use std::{
+    io,
     mem::size_of,
+    net::IpAddr,
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use lightship_abi::{arp, mac::MacAddress};
+use lightship_abi::{arp, ipv6, mac::MacAddress, ndp};
 use nix::{
     errno::Errno,
     sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike as _, sendto, socket},
 };
 
-use crate::entry::Entry;
+use crate::{assigned, entry::Entry};
 
 /// Why an announcement was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum AnnounceError {
     /// No packet socket.
     #[error("failed to open a packet socket: grant CAP_NET_RAW")]
     Socket(#[source] Errno),
+    /// The kernel did not tell the interface's own address.
+    #[error("failed to read the addresses to announce {0} from")]
+    Source(Entry, #[source] io::Error),
     /// The kernel's form of the interface's address was refused.
     #[error("failed to address {0}")]
     Address(Entry),
@@ -41,10 +46,35 @@ impl Announcer {
         Ok(Self { socket })
     }
 
+    /// Tells the segment that `mac` has the entry's address.
+    ///
+    /// A neighbour advertisement comes from the interface's link-local address; where it has none yet, or never will
+    /// have, from the announced address itself, which is the one address that the interface then answers for.
     pub(crate) fn announce(&self, entry: Entry, mac: MacAddress) -> Result<(), AnnounceError> {
-        let frame = arp::gratuitous(mac, entry.address.octets());
-        let address = link_address(entry).ok_or(AnnounceError::Address(entry))?;
-        sendto(self.socket.as_raw_fd(), &frame, &address, MsgFlags::MSG_DONTWAIT)
+        match entry.address {
+            IpAddr::V4(address) => self.send(
+                entry,
+                arp::ETHERTYPE,
+                MacAddress::BROADCAST,
+                &arp::gratuitous(mac, address.octets()),
+            ),
+            IpAddr::V6(address) => {
+                let assigned =
+                    assigned::addresses().map_err(|source| AnnounceError::Source(entry, source))?;
+                let source = assigned::link_local(&assigned, entry.interface).unwrap_or(address);
+                self.send(
+                    entry,
+                    ipv6::ETHERTYPE,
+                    ipv6::stations(ipv6::ALL_NODES),
+                    &ndp::unsolicited(mac, address.octets(), source.octets()),
+                )
+            }
+        }
+    }
+
+    fn send(&self, entry: Entry, ethertype: u16, to: MacAddress, frame: &[u8]) -> Result<(), AnnounceError> {
+        let address = link_address(entry, ethertype, to).ok_or(AnnounceError::Address(entry))?;
+        sendto(self.socket.as_raw_fd(), frame, &address, MsgFlags::MSG_DONTWAIT)
             .map_err(|errno| AnnounceError::Send(entry, errno))?;
         Ok(())
     }
@@ -54,15 +84,17 @@ impl Announcer {
     clippy::cast_possible_truncation,
     reason = "the family is 17 and the address 20 bytes long"
 )]
-fn link_address(entry: Entry) -> Option<LinkAddr> {
+fn link_address(entry: Entry, ethertype: u16, to: MacAddress) -> Option<LinkAddr> {
+    let mut station = [0; 8];
+    station[..6].copy_from_slice(&to.0);
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as libc::sa_family_t,
-        sll_protocol: arp::ETHERTYPE.to_be(),
+        sll_protocol: ethertype.to_be(),
         sll_ifindex: entry.interface.0.try_into().ok()?,
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 6,
-        sll_addr: [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        sll_addr: station,
     };
     let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
     #[expect(

@@ -7,7 +7,10 @@ use std::{
 
 use lightship_abi::names::SHARED_PIN_DIRECTORY;
 
-use crate::pins::Pins;
+use crate::{
+    groups::{GroupError, Groups},
+    pins::Pins,
+};
 
 /// Why something was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -18,10 +21,13 @@ pub enum CleanupError {
     /// A pin could not be removed.
     #[error("failed to remove {}", .0.display())]
     Remove(PathBuf, #[source] io::Error),
+    /// A group could not be left.
+    #[error(transparent)]
+    Groups(#[from] GroupError),
 }
 
-/// Takes the program off every interface, then removes the maps and the directories that are left empty. Returns what
-/// was removed; nothing to remove is fine.
+/// Takes the program off every interface, leaves the groups joined in this network namespace, then removes the maps and
+/// the directories that are left empty. Returns the pins removed; nothing to remove is fine.
 ///
 /// # Errors
 /// At the first thing that cannot be removed. Run again when its cause is gone.
@@ -40,6 +46,10 @@ pub fn cleanup(bpffs: &Path) -> Result<Vec<PathBuf>, CleanupError> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(CleanupError::Remove(pin, error)),
         }
+    }
+    let mut groups = Groups::open()?;
+    for group in groups.joined()? {
+        groups.leave(group)?;
     }
     let shared = Path::new(SHARED_PIN_DIRECTORY)
         .ancestors()

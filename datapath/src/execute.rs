@@ -3,6 +3,7 @@
 use crate::{
     announce::AnnounceError,
     attach::{self, AttachError},
+    groups::GroupError,
     loader::Datapath,
     maps::MapsError,
     plan::Action,
@@ -17,6 +18,9 @@ pub enum ExecuteError {
     /// A link could not be changed.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// A group could not be joined or left.
+    #[error(transparent)]
+    Groups(#[from] GroupError),
     /// An announcement was not sent.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
@@ -53,6 +57,8 @@ impl Datapath {
             Action::ForgetMac(interface) => self.maps.forget_mac(interface)?,
             Action::AddEntry(entry) => self.maps.add(entry)?,
             Action::RemoveEntry(entry) => self.maps.remove(entry)?,
+            Action::JoinGroup(group) => self.groups.join(group)?,
+            Action::LeaveGroup(group) => self.groups.leave(group)?,
             Action::Announce(entry, mac) => self.announcer.announce(entry, mac)?,
             Action::Detach(interface) => attach::detach(&self.pins, interface)?,
             Action::Attach(interface) => self.attach(interface)?,

@@ -5,11 +5,13 @@
 //! is pinned and outlives this process: dropping a [`Datapath`] changes nothing, opening one again adopts what is there.
 
 mod announce;
+mod assigned;
 mod attach;
 mod cleanup;
 pub mod devices;
 mod entry;
 mod execute;
+mod groups;
 mod host;
 mod loader;
 pub mod maps;
@@ -21,11 +23,12 @@ pub mod plan;
 pub use announce::AnnounceError;
 pub use attach::AttachError;
 pub use cleanup::{CleanupError, cleanup};
-pub use entry::{Entry, InterfaceIndex};
+pub use entry::{Entry, Group, InterfaceIndex};
 pub use execute::{ExecuteError, Failure};
+pub use groups::GroupError;
 pub use host::HostError;
 pub use lightship_abi::{mac::MacAddress, outcome::Outcome};
 pub use loader::{Datapath, OpenError};
 pub use maps::MapsError;
 pub use observe::ObserveError;
-pub use options::Options;
+pub use options::{Options, Ping};

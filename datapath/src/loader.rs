@@ -7,15 +7,16 @@ use aya::{
     Ebpf, EbpfError, EbpfLoader,
     programs::{ProgramError, SchedClassifier},
 };
-use lightship_abi::names::{INGRESS_PROGRAM, MAX_LIVENESS};
+use lightship_abi::names::{ANSWER_ECHO, INGRESS_PROGRAM, MAX_LIVENESS};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::{
     announce::{AnnounceError, Announcer},
     attach::{self, AttachError, Replaced},
+    groups::{GroupError, Groups},
     host::{self, HostError},
     maps::{self, Maps, MapsError},
-    options::Options,
+    options::{Options, Ping},
     pins::Pins,
 };
 
@@ -46,6 +47,9 @@ pub enum OpenError {
     /// A link that is there could not be taken over.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// Groups cannot be joined.
+    #[error(transparent)]
+    Groups(#[from] GroupError),
     /// Announcements cannot be sent.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
@@ -58,6 +62,7 @@ pub struct Datapath {
     ebpf: Ebpf,
     pub(crate) maps: Maps,
     pub(crate) announcer: Announcer,
+    pub(crate) groups: Groups,
     pub(crate) pins: Pins,
     pub(crate) program_id: u32,
 }
@@ -94,6 +99,7 @@ impl Datapath {
             ebpf,
             maps,
             announcer,
+            groups: Groups::open()?,
             pins,
             program_id,
         })
@@ -115,11 +121,13 @@ impl Datapath {
 
 fn load(options: &Options, pins: &Pins) -> Result<Ebpf, OpenError> {
     let max_liveness = nanoseconds(options.max_liveness);
+    let answer_echo = u32::from(options.ping == Ping::Answered);
     let mut loader = EbpfLoader::new();
     // The program reads no kernel structures, so the kernel's own BTF, megabytes of it, need not be parsed.
     loader
         .btf(None)
-        .override_global(MAX_LIVENESS, &max_liveness, true);
+        .override_global(MAX_LIVENESS, &max_liveness, true)
+        .override_global(ANSWER_ECHO, &answer_echo, true);
     maps::adopt(&mut loader, pins, options.map_capacity)?;
     loader.load(OBJECT).map_err(OpenError::Object)
 }

@@ -1,26 +1,26 @@
-//! The maps of an open data path: adopting what an earlier process or another program pinned, reading and writing.
+//! The maps of an open data path: reading and writing. An address is in the map of its family.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use aya::{
-    Ebpf, EbpfLoader,
-    maps::{Array, HashMap, MapData, MapError, MapInfo, MapType, PerCpuArray},
+    Ebpf, Pod,
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray},
 };
 use lightship_abi::{
     layout::{InterfaceValue, LIVENESS_SLOT},
     mac::MacAddress,
-    names::{INTERFACES, LIVENESS, OUTCOMES, RESPONDER_V4},
-    outcome::{OUTCOME_SLOTS, Outcome},
+    names::{INTERFACES, LIVENESS, OUTCOMES, RESPONDER_V4, RESPONDER_V6},
+    outcome::Outcome,
 };
 
-use crate::{
-    entry::{Entry, InterfaceIndex},
-    pins::Pins,
-};
+use crate::entry::{Entry, InterfaceIndex, Key};
 
+mod adopt;
 mod pinned;
 
-pub use pinned::{Listing, dump_v4, list};
+pub use adopt::Layout;
+pub(crate) use adopt::adopt;
+pub use pinned::{Listing, dump_v4, dump_v6, list};
 
 /// Why a map could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -67,94 +67,13 @@ fn remedy(error: &MapError) -> &'static str {
 /// `BPF_NOEXIST`: insert only what is not there.
 const NO_EXIST: u64 = 1;
 
-/// The shape of a map.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Layout {
-    kind: MapType,
-    key_size: u32,
-    value_size: u32,
-}
-
-impl fmt::Display for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, key, value) = (self.word(), self.key_size, self.value_size);
-        write!(f, "of type {kind} with keys of {key} and values of {value} bytes")
-    }
-}
-
-impl Layout {
-    fn expected(name: &str) -> Self {
-        let (kind, key_size, value_size) = match name {
-            LIVENESS => (MapType::Array, 4, 8),
-            OUTCOMES => (MapType::PerCpuArray, 4, 8),
-            INTERFACES => (MapType::Hash, 4, 8),
-            _ => (MapType::Hash, 8, 8),
-        };
-        Self {
-            kind,
-            key_size,
-            value_size,
-        }
-    }
-
-    /// The kernel's word for the type, for those that are ours.
-    fn word(&self) -> String {
-        match self.kind {
-            MapType::Hash => "hash".to_owned(),
-            MapType::Array => "array".to_owned(),
-            MapType::PerCpuArray => "percpu_array".to_owned(),
-            other => format!("{other:?}"),
-        }
-    }
-
-    fn of(info: &MapInfo) -> Self {
-        Self {
-            kind: info.map_type().unwrap_or(MapType::Unspecified),
-            key_size: info.key_size(),
-            value_size: info.value_size(),
-        }
-    }
-}
-
 /// The maps of an open data path.
 pub(crate) struct Maps {
-    responder: HashMap<MapData, [u8; 8], u64>,
+    responder_v4: HashMap<MapData, [u8; 8], u64>,
+    responder_v6: HashMap<MapData, [u8; 24], u64>,
     interfaces: HashMap<MapData, u32, [u8; 8]>,
     liveness: Array<MapData, u64>,
     outcomes: PerCpuArray<MapData, u64>,
-}
-
-/// Makes the loader use what is pinned, and pin what is not, after checking that what is pinned fits. A map of our own
-/// that does not fit is from another version of ours and goes; one that others share is refused.
-pub(crate) fn adopt(loader: &mut EbpfLoader<'_>, pins: &Pins, capacity: u32) -> Result<(), MapsError> {
-    loader.map_max_entries(RESPONDER_V4, capacity);
-    for (name, pin) in pins.maps() {
-        if let Ok(info) = MapInfo::from_pin(&pin) {
-            let (found, expected) = (Layout::of(&info), Layout::expected(name));
-            let fits = found == expected && (name != OUTCOMES || info.max_entries() == OUTCOME_SLOTS);
-            if !fits && name == RESPONDER_V4 {
-                return Err(MapsError::Layout {
-                    pin: pin.display().to_string(),
-                    found,
-                    expected,
-                });
-            }
-            if !fits {
-                std::fs::remove_file(&pin).map_err(|source| MapsError::Remove(pin.clone(), source))?;
-            }
-            if name == RESPONDER_V4 && info.max_entries() != capacity {
-                let (kept, asked) = (info.max_entries(), capacity);
-                tracing::warn!(
-                    map = name,
-                    kept,
-                    asked,
-                    "adopted map keeps its capacity; a cleanup lets it change"
-                );
-            }
-        }
-        loader.map_pin_path(name, pin);
-    }
-    Ok(())
 }
 
 impl Maps {
@@ -162,7 +81,8 @@ impl Maps {
         let mut take = |name| ebpf.take_map(name).ok_or(MapsError::Missing(name));
         let opened = |name| move |source| MapsError::Open(name, source);
         Ok(Self {
-            responder: HashMap::try_from(take(RESPONDER_V4)?).map_err(opened(RESPONDER_V4))?,
+            responder_v4: HashMap::try_from(take(RESPONDER_V4)?).map_err(opened(RESPONDER_V4))?,
+            responder_v6: HashMap::try_from(take(RESPONDER_V6)?).map_err(opened(RESPONDER_V6))?,
             interfaces: HashMap::try_from(take(INTERFACES)?).map_err(opened(INTERFACES))?,
             liveness: Array::try_from(take(LIVENESS)?).map_err(opened(LIVENESS))?,
             outcomes: PerCpuArray::try_from(take(OUTCOMES)?).map_err(opened(OUTCOMES))?,
@@ -177,14 +97,21 @@ impl Maps {
 
     /// Adds an entry; one that is there already keeps its counter.
     pub(crate) fn add(&mut self, entry: Entry) -> Result<(), MapsError> {
-        match self.responder.insert(entry.key(), 0, NO_EXIST) {
-            Err(error) if !means(&error, libc::EEXIST) => Err(MapsError::Write(RESPONDER_V4, error)),
+        let (inserted, name) = match entry.key() {
+            Key::V4(key) => (self.responder_v4.insert(key, 0, NO_EXIST), RESPONDER_V4),
+            Key::V6(key) => (self.responder_v6.insert(key, 0, NO_EXIST), RESPONDER_V6),
+        };
+        match inserted {
+            Err(error) if !means(&error, libc::EEXIST) => Err(MapsError::Write(name, error)),
             _ => Ok(()),
         }
     }
 
     pub(crate) fn remove(&mut self, entry: Entry) -> Result<(), MapsError> {
-        absent_is_fine(self.responder.remove(&entry.key()), RESPONDER_V4)
+        match entry.key() {
+            Key::V4(key) => absent_is_fine(self.responder_v4.remove(&key), RESPONDER_V4),
+            Key::V6(key) => absent_is_fine(self.responder_v6.remove(&key), RESPONDER_V6),
+        }
     }
 
     pub(crate) fn set_mac(&mut self, interface: InterfaceIndex, mac: MacAddress) -> Result<(), MapsError> {
@@ -199,7 +126,9 @@ impl Maps {
     }
 
     pub(crate) fn entries(&self) -> Result<BTreeMap<Entry, u64>, MapsError> {
-        entries_of(&self.responder)
+        let mut entries = entries_of(&self.responder_v4, RESPONDER_V4, Entry::from_v4)?;
+        entries.extend(entries_of(&self.responder_v6, RESPONDER_V6, Entry::from_v6)?);
+        Ok(entries)
     }
 
     pub(crate) fn interfaces(&self) -> Result<BTreeMap<InterfaceIndex, MacAddress>, MapsError> {
@@ -225,10 +154,14 @@ impl Maps {
     }
 }
 
-pub(crate) fn entries_of(map: &HashMap<MapData, [u8; 8], u64>) -> Result<BTreeMap<Entry, u64>, MapsError> {
-    let read = |item: Result<([u8; 8], u64), MapError>| {
-        let (key, counter) = item.map_err(|source| MapsError::Read(RESPONDER_V4, source))?;
-        Ok((Entry::from_key(key), counter))
+fn entries_of<K: Pod>(
+    map: &HashMap<MapData, K, u64>,
+    name: &'static str,
+    entry: fn(K) -> Entry,
+) -> Result<BTreeMap<Entry, u64>, MapsError> {
+    let read = |item: Result<(K, u64), MapError>| {
+        let (key, counter) = item.map_err(|source| MapsError::Read(name, source))?;
+        Ok((entry(key), counter))
     };
     map.iter().map(read).collect()
 }

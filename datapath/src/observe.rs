@@ -6,6 +6,7 @@ use lightship_abi::outcome::Outcome;
 
 use crate::{
     attach::{self, AttachError},
+    groups::GroupError,
     loader::Datapath,
     maps::MapsError,
     plan::Observed,
@@ -20,13 +21,17 @@ pub enum ObserveError {
     /// A link could not be read.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// Group memberships could not be read.
+    #[error(transparent)]
+    Groups(#[from] GroupError),
     /// The pinned links could not be listed.
     #[error("failed to list the pinned links")]
     Links(#[source] std::io::Error),
 }
 
 impl Datapath {
-    /// Reads what the kernel holds: links, hardware addresses, entries with their counters.
+    /// Reads what the kernel holds: links, hardware addresses, entries with their counters,
+    /// groups.
     ///
     /// # Errors
     /// If any of it cannot be read; a plan made from half of it would be wrong.
@@ -40,10 +45,11 @@ impl Datapath {
             attached: linked.into_iter().map(state).collect::<Result<_, _>>()?,
             interfaces: self.maps.interfaces()?,
             entries: self.maps.entries()?,
+            groups: self.groups.joined()?,
         })
     }
 
-    /// Counts ARP frames by outcome, over all interfaces and processors, since the map was made.
+    /// Counts frames by outcome, over all interfaces and processors, since the map was made.
     ///
     /// # Errors
     /// If the map cannot be read.

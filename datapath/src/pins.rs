@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use lightship_abi::names::{
-    INGRESS_LINK_PREFIX, INTERFACES, LIVENESS, OUTCOMES, OWN_PIN_DIRECTORY, RESPONDER_V4,
-    SHARED_PIN_DIRECTORY,
+    ECHO_BUCKETS, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS, OUTCOMES, OWN_PIN_DIRECTORY, RESPONDER_V4,
+    RESPONDER_V6, SHARED_PIN_DIRECTORY,
 };
 
 use crate::entry::InterfaceIndex;
@@ -33,7 +33,7 @@ impl Pins {
     }
 
     pub(crate) fn map(&self, name: &str) -> PathBuf {
-        if name == RESPONDER_V4 {
+        if name == RESPONDER_V4 || name == RESPONDER_V6 {
             self.shared().join(name)
         } else {
             self.own().join(name)
@@ -41,8 +41,16 @@ impl Pins {
     }
 
     /// Every map of ours, with its name.
-    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 4] {
-        [RESPONDER_V4, INTERFACES, LIVENESS, OUTCOMES].map(|name| (name, self.map(name)))
+    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 6] {
+        [
+            RESPONDER_V4,
+            RESPONDER_V6,
+            INTERFACES,
+            LIVENESS,
+            OUTCOMES,
+            ECHO_BUCKETS,
+        ]
+        .map(|name| (name, self.map(name)))
     }
 
     pub(crate) fn link(&self, interface: InterfaceIndex) -> PathBuf {

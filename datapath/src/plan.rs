@@ -1,14 +1,14 @@
 //! What to do so that the kernel holds what it should: a pure comparison of what should be and what is.
 //!
 //! Order matters and is part of the contract. What answers comes first: an interface gets its hardware address before
-//! the program, the program before entries, and an entry is announced once it is in the map. What is to go comes last.
+//! the program, the program before groups, groups before entries, and an entry is announced once it is in the map. What is to go comes last.
 //! An entry that stays is not touched, so its counter lives as long as the entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lightship_abi::mac::MacAddress;
 
-use crate::entry::{Entry, InterfaceIndex};
+use crate::entry::{Entry, Group, InterfaceIndex};
 
 /// Whether what should be is known in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Observed {
     pub interfaces: BTreeMap<InterfaceIndex, MacAddress>,
     /// The entries, with the requests each has answered.
     pub entries: BTreeMap<Entry, u64>,
+    /// The groups that interfaces are members of for our sake.
+    pub groups: BTreeSet<Group>,
 }
 
 /// One change to the kernel, or one frame to send.
@@ -61,12 +63,16 @@ pub enum Action {
     Attach(InterfaceIndex),
     /// Put this process's program in the place of an earlier one, with no frame in between unseen.
     Replace(InterfaceIndex),
+    /// Become a member of the group that an IPv6 address is asked through.
+    JoinGroup(Group),
     /// Make an address answered.
     AddEntry(Entry),
-    /// Tell the segment by a gratuitous ARP.
+    /// Tell the segment by a gratuitous ARP or an unsolicited neighbour advertisement.
     Announce(Entry, MacAddress),
     /// Stop answering for an address.
     RemoveEntry(Entry),
+    /// Give up membership of a group that no address is asked through any more.
+    LeaveGroup(Group),
     /// Take the program off, or drop the pin of an interface that is gone.
     Detach(InterfaceIndex),
     /// Forget the hardware address of an interface.
@@ -87,6 +93,13 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Action> {
             Some(Attachment::Current) => None,
         });
     }
+    let groups = desired.groups();
+    actions.extend(
+        groups
+            .difference(&observed.groups)
+            .copied()
+            .map(Action::JoinGroup),
+    );
     for &entry in &desired.entries {
         let Some(&mac) = desired.interfaces.get(&entry.interface) else {
             continue;
@@ -96,12 +109,27 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Action> {
         }
     }
     if desired.view == View::Complete {
-        actions.extend(removals(desired, observed));
+        actions.extend(removals(desired, observed, &groups));
     }
     actions
 }
 
-fn removals<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Item = Action> + 'a {
+impl Desired {
+    /// The groups that the entries which can be answered are asked through.
+    fn groups(&self) -> BTreeSet<Group> {
+        let answered = self
+            .entries
+            .iter()
+            .filter(|entry| self.interfaces.contains_key(&entry.interface));
+        answered.filter_map(Group::of).collect()
+    }
+}
+
+fn removals<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+    groups: &'a BTreeSet<Group>,
+) -> impl Iterator<Item = Action> + 'a {
     let entries = observed
         .entries
         .keys()
@@ -122,7 +150,12 @@ fn removals<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<I
         .copied()
         .filter(move |interface| unwanted(interface))
         .map(Action::ForgetMac);
-    entries.chain(links).chain(macs)
+    let groups = observed
+        .groups
+        .difference(groups)
+        .copied()
+        .map(Action::LeaveGroup);
+    entries.chain(groups).chain(links).chain(macs)
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ use lightship_datapath::{
 };
 use sandbox::{
     BPFFS, Station,
-    agent::{CLIENT, SOON, VIP, ask, desired, near, open, programs_on, reconcile, vip},
-    enter, ip, mac_of, pinned, request,
+    agent::{
+        CLIENT, SOON, VIP, VIP6, ask, desired, desired_of, entry, near, open, programs_on, reconcile, vip,
+    },
+    enter, ip, joined_groups, mac_of, pinned, request,
 };
 
 fn link_id() -> u32 {
@@ -114,11 +116,14 @@ fn as_an_agent_with_three_capabilities() {
     assert!(status.contains("CapEff:\t0000008000003000"), "{status}");
     for _ in 0..2 {
         let mut datapath = open();
-        reconcile(&mut datapath, &desired(&[VIP]));
+        reconcile(&mut datapath, &desired_of(&[VIP.into(), VIP6.into()]));
         assert!(ask(&Station::on("far"), VIP, SOON).is_some());
-        assert_eq!(reconcile(&mut datapath, &desired(&[VIP])), []);
+        assert_eq!(
+            reconcile(&mut datapath, &desired_of(&[VIP.into(), VIP6.into()])),
+            []
+        );
     }
-    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 4);
+    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 6);
     let mut datapath = open();
     reconcile(
         &mut datapath,
@@ -201,7 +206,7 @@ fn a_failing_action_stops_no_other() {
         Action::Attach(nowhere),
         Action::Announce(
             Entry {
-                address: VIP,
+                address: VIP.into(),
                 interface: nowhere,
             },
             mac,
@@ -263,10 +268,7 @@ fn a_map_of_another_capacity_is_adopted_and_a_full_one_says_so() {
     );
     let mut datapath = open();
     assert_eq!(maps::list(Path::new(BPFFS)).expect("a list")[0].capacity, 1);
-    let second = Entry {
-        address: Ipv4Addr::new(10, 0, 10, 1),
-        interface: near(),
-    };
+    let second = entry(Ipv4Addr::new(10, 0, 10, 1));
     let failures = datapath.execute(&[Action::AddEntry(vip()), Action::AddEntry(second)]);
     let said = failures.first().expect("a failure").to_string();
     assert!(failures.len() == 1 && said.contains("it is full"), "{said}");
@@ -292,22 +294,27 @@ fn cleanup_leaves_nothing() {
     // The kernel may put things of its own into a new bpffs.
     let before = pinned();
     let mut datapath = open();
-    reconcile(&mut datapath, &desired(&[VIP]));
+    reconcile(&mut datapath, &desired_of(&[VIP.into(), VIP6.into()]));
     let names: Vec<_> = maps::list(Path::new(BPFFS))
         .expect("a list")
         .into_iter()
         .map(|map| map.elements)
         .collect();
-    assert_eq!(names, [1, 1, 1, 32], "addresses, interfaces, liveness, outcomes");
+    assert_eq!(
+        names,
+        [1, 1, 1, 1, 32, 1],
+        "addresses of both families, interfaces, liveness, outcomes, echo buckets"
+    );
     drop(datapath);
     assert_eq!(programs_on("near").len(), 1);
     let removed = cleanup(Path::new(BPFFS)).expect("a cleanup");
     assert_eq!(
         removed.len(),
-        1 + 4 + 3,
-        "a link, four maps, three directories: {removed:?}"
+        1 + 6 + 3,
+        "a link, six maps, three directories: {removed:?}"
     );
     assert_eq!(pinned(), before);
+    assert_eq!(joined_groups(), [] as [&str; 0], "no group is left");
     let bound = Instant::now() + SOON;
     while !programs_on("near").is_empty() {
         assert!(

@@ -1,208 +1,19 @@
 //! The compiled program against the native decision: the same frames, by `BPF_PROG_TEST_RUN`, byte for byte.
 #![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
 
+mod loaded;
+#[path = "../abi/tests/model/mod.rs"]
+mod model;
 mod sandbox;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, net::Ipv6Addr};
 
-use aya::{
-    Ebpf, EbpfLoader,
-    maps::{Array, HashMap, PerCpuArray},
-    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+use lightship_abi::{arp::FRAME_LEN, bucket, outcome::Outcome};
+use loaded::{
+    DROP, MAX_AGE_NS, NEXT, OURS, PEER, REDIRECT, Responder, Result, VIP, VIP_ELSEWHERE, VIP6, native,
 };
-use lightship_abi::{
-    arp::FRAME_LEN,
-    layout::{InterfaceValue, ResponderV4Key},
-    liveness::Gate,
-    mac::MacAddress,
-    names::{INGRESS_PROGRAM, INTERFACES, LIVENESS, MAX_LIVENESS, OUTCOMES, RESPONDER_V4},
-    outcome::Outcome,
-    verdict::{Tables, Verdict, decide},
-};
+use model::{Icmp4, Icmp6, advertisement, solicitation, solicited_node, stations};
 use proptest::prelude::*;
-
-/// A test run's frames come in on the loopback device.
-const LOOPBACK: u32 = 1;
-const VIP: [u8; 4] = [10, 0, 10, 0];
-const VIP_ELSEWHERE: [u8; 4] = [10, 0, 10, 1];
-const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
-const PEER: [u8; 6] = [2, 0, 0, 0, 0, 2];
-const MAX_AGE_NS: u64 = 3_600_000_000_000;
-const NEXT: u32 = u32::MAX;
-const REDIRECT: u32 = 7;
-
-/// The program with maps of its own, pinned nowhere.
-struct Responder {
-    ebpf: Ebpf,
-}
-
-/// What a frame came to.
-#[derive(Debug, PartialEq)]
-struct Result {
-    code: u32,
-    frame: Vec<u8>,
-    outcome: Option<Outcome>,
-    responses_sent: u64,
-}
-
-impl Responder {
-    fn load() -> Self {
-        Self::load_with(MAX_AGE_NS)
-    }
-
-    fn load_with(max_age_ns: u64) -> Self {
-        sandbox::require_root();
-        let mut ebpf = EbpfLoader::new()
-            .override_global(MAX_LIVENESS, &max_age_ns, true)
-            .load(aya::include_bytes_aligned!("../responder.o"))
-            .expect("an object");
-        let program: &mut SchedClassifier = ebpf
-            .program_mut(INGRESS_PROGRAM)
-            .expect("the program")
-            .try_into()
-            .expect("a classifier");
-        program.load().expect("a program the verifier accepts");
-        let mut responder = Self { ebpf };
-        responder.enter(VIP, LOOPBACK);
-        responder.enter(VIP_ELSEWHERE, LOOPBACK + 1);
-        let mut interfaces: HashMap<_, u32, [u8; 8]> = responder
-            .ebpf
-            .map_mut(INTERFACES)
-            .expect("a map")
-            .try_into()
-            .expect("a hash");
-        interfaces
-            .insert(LOOPBACK, InterfaceValue::new(OURS).to_bytes(), 0)
-            .expect("an insertion");
-        responder.beat(sandbox::monotonic_ns());
-        responder
-    }
-
-    fn enter(&mut self, ip: [u8; 4], ifindex: u32) {
-        let mut map: HashMap<_, [u8; 8], u64> = self
-            .ebpf
-            .map_mut(RESPONDER_V4)
-            .expect("a map")
-            .try_into()
-            .expect("a hash");
-        map.insert(ResponderV4Key::new(ip, ifindex).to_bytes(), 0, 0)
-            .expect("an insertion");
-    }
-
-    fn beat(&mut self, at_ns: u64) {
-        let mut map: Array<_, u64> = self
-            .ebpf
-            .map_mut(LIVENESS)
-            .expect("a map")
-            .try_into()
-            .expect("an array");
-        map.set(0, at_ns, 0).expect("a write");
-    }
-
-    fn outcomes(&self) -> Vec<u64> {
-        let map: PerCpuArray<_, u64> = self
-            .ebpf
-            .map(OUTCOMES)
-            .expect("a map")
-            .try_into()
-            .expect("a per-CPU array");
-        let sum = |outcome: Outcome| map.get(&outcome.slot(), 0).expect("a read").iter().sum();
-        Outcome::ALL.into_iter().map(sum).collect()
-    }
-
-    fn responses_sent(&self) -> u64 {
-        let map: HashMap<_, [u8; 8], u64> = self
-            .ebpf
-            .map(RESPONDER_V4)
-            .expect("a map")
-            .try_into()
-            .expect("a hash");
-        map.get(&ResponderV4Key::new(VIP, LOOPBACK).to_bytes(), 0)
-            .expect("an entry")
-    }
-
-    fn run(&self, frame: &[u8]) -> Result {
-        let (counted, sent) = (self.outcomes(), self.responses_sent());
-        let mut out = vec![0; frame.len() + 64];
-        let program: &SchedClassifier = self
-            .ebpf
-            .program(INGRESS_PROGRAM)
-            .expect("the program")
-            .try_into()
-            .expect("a classifier");
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            ..TestRunOptions::default()
-        };
-        let ran = program.test_run(options).expect("a test run");
-        out.truncate(ran.data_size_out as usize);
-        let changed: Vec<_> = Outcome::ALL
-            .into_iter()
-            .zip(counted.iter().zip(self.outcomes()))
-            .filter(|(_, (before, after))| *before != after)
-            .map(|(outcome, (before, after))| {
-                assert_eq!(before + 1, after, "{outcome:?} counted once");
-                outcome
-            })
-            .collect();
-        assert!(changed.len() <= 1, "one outcome per frame: {changed:?}");
-        Result {
-            code: ran.return_value,
-            frame: out,
-            outcome: changed.first().copied(),
-            responses_sent: self.responses_sent() - sent,
-        }
-    }
-}
-
-/// The tables of [`Responder::load`], natively.
-struct Native;
-
-impl Tables for Native {
-    type Entry = ();
-
-    fn entry(&self, key: ResponderV4Key) -> Option<()> {
-        let entries = [
-            ResponderV4Key::new(VIP, LOOPBACK),
-            ResponderV4Key::new(VIP_ELSEWHERE, LOOPBACK + 1),
-        ];
-        entries.contains(&key).then_some(())
-    }
-
-    fn interface(&self, ifindex: u32) -> Option<MacAddress> {
-        (ifindex == LOOPBACK).then_some(OURS)
-    }
-
-    fn gate(&self) -> Gate {
-        Gate::Open
-    }
-}
-
-fn native(frame: &[u8]) -> Result {
-    let untouched = |outcome| Result {
-        code: NEXT,
-        frame: frame.to_vec(),
-        outcome,
-        responses_sent: 0,
-    };
-    if frame[12..14] != [8, 6] {
-        return untouched(None);
-    }
-    let Some((head, padding)) = frame.split_first_chunk::<FRAME_LEN>() else {
-        return untouched(Some(Outcome::PassedShort));
-    };
-    let mut head = *head;
-    match decide(&mut head, LOOPBACK, &Native) {
-        Verdict::Answer(()) => Result {
-            code: REDIRECT,
-            frame: [&head[..], padding].concat(),
-            outcome: Some(Outcome::Answered),
-            responses_sent: 1,
-        },
-        Verdict::Pass(outcome) => untouched(Some(outcome)),
-    }
-}
 
 fn request(destination: [u8; 6], sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
     let ask = [8, 6, 0, 1, 8, 0, 6, 4, 0, 1];
@@ -323,9 +134,128 @@ fn the_gate_is_that_of_the_library() {
     assert_eq!(impatient.run(&frame), gated, "too long ago");
 }
 
+#[test]
+fn solicitations_are_answered_byte_for_byte() {
+    let responder = Responder::load();
+    let (vip, client) = (Ipv6Addr::from(VIP6), Ipv6Addr::from([9; 16]));
+    let own = [&[1, 1][..], &PEER].concat();
+    for options in [&[][..], &own, &[&own[..], &[14, 1, 1, 2, 3, 4, 5, 6]].concat()] {
+        let result = responder.run(&solicitation(PEER, client, vip, options).frame());
+        let expected = advertisement((PEER, OURS.0), (vip, client), 0x60, vip);
+        assert_eq!(
+            result.frame,
+            expected.frame(),
+            "86 bytes, whatever was asked with"
+        );
+        assert_eq!(
+            (result.code, result.outcome, result.responses_sent),
+            (REDIRECT, Some(Outcome::Answered), 1)
+        );
+    }
+}
+
+#[test]
+fn pings_are_answered_up_to_a_rate() {
+    let mut responder = Responder::load();
+    responder.refill();
+    let frame = Icmp6 {
+        to: OURS.0,
+        from: PEER,
+        class_and_flow: 0,
+        hop_limit: 255,
+        source: [9; 16].into(),
+        destination: VIP6.into(),
+        kind: 128,
+        code: 0,
+        body: vec![0; 60],
+        padding: vec![],
+    }
+    .frame();
+    // Each processor has an allowance of its own, and earns more while this runs.
+    let mut answered = 0;
+    let limited = (0..20 * bucket::BURST).find_map(|_| {
+        let result = responder.run(&frame);
+        if result.outcome == Some(Outcome::AnsweredEcho) {
+            answered += 1;
+            return None;
+        }
+        Some(result)
+    });
+    assert!(answered >= bucket::BURST, "{answered} answered");
+    let dropped = Result {
+        code: DROP,
+        frame,
+        outcome: Some(Outcome::LimitedEcho),
+        responses_sent: 0,
+    };
+    assert_eq!(limited, Some(dropped));
+}
+
+/// The figures, to read: `cargo test -p lightship-datapath --release --test program -- --ignored --nocapture cost`.
+#[test]
+#[ignore = "measures; nothing can fail"]
+#[expect(clippy::print_stdout, reason = "figures are to be read")]
+fn cost() {
+    let responder = Responder::load();
+    let ipv4 = |protocol: u8| {
+        let mut frame = vec![0; 14 + 20 + 20 + 40];
+        frame[12] = 8;
+        frame[14] = 0x45;
+        frame[23] = protocol;
+        frame
+    };
+    let mut tcp6 = vec![0; 14 + 40 + 20 + 40];
+    tcp6[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
+    tcp6[20] = 6;
+    let mut other = ipv4(6);
+    other[12..14].copy_from_slice(&[0x88, 0x47]);
+    let asked = solicitation(PEER, [9; 16].into(), VIP6.into(), &[1, 1, 2, 0, 0, 0, 0, 2]);
+    for (name, frame) in [
+        ("another Ethernet type", other),
+        ("TCP over IPv4", ipv4(6)),
+        ("TCP over IPv6", tcp6),
+        (
+            "unrelated ARP",
+            request([0xff; 6], [10, 0, 10, 99], [10, 0, 10, 7]),
+        ),
+        ("a gratuitous ARP (passed)", request([0xff; 6], VIP, VIP)),
+        (
+            "an unrelated solicitation",
+            solicitation(PEER, [9; 16].into(), [8; 16].into(), &[]).frame(),
+        ),
+        (
+            "a solicitation that claims (passed)",
+            solicitation(PEER, VIP6.into(), VIP6.into(), &asked.body[20..]).frame(),
+        ),
+    ] {
+        let best = (0..7).map(|_| responder.time(&frame, 1_000_000)).min();
+        println!("{name}: {} ns", best.unwrap_or_default());
+    }
+}
+
 thread_local! {
     /// Loading takes longer than a run, so one program serves all cases of a property.
     static RESPONDER: RefCell<Option<Responder>> = const { RefCell::new(None) };
+}
+
+/// The frame to a program with a full allowance of echo replies.
+fn run(frame: &[u8]) -> Result {
+    RESPONDER.with_borrow_mut(|responder| {
+        let responder = responder.get_or_insert_with(Responder::load);
+        responder.refill();
+        responder.run(frame)
+    })
+}
+
+fn spoil(frame: &mut Vec<u8>, damage: Option<(usize, u8)>, cut: Option<usize>) {
+    if let Some((at, byte)) = damage
+        && let Some(octet) = frame.get_mut(at)
+    {
+        *octet = byte;
+    }
+    if let Some(length) = cut {
+        frame.truncate(length);
+    }
 }
 
 proptest! {
@@ -341,13 +271,63 @@ proptest! {
         cut in prop::option::weighted(0.2, 15..FRAME_LEN),
     ) {
         let mut frame = padded(request(destination, sender, target), &padding);
-        if let Some((at, byte)) = damage {
-            frame[at] = byte;
+        spoil(&mut frame, damage, cut);
+        prop_assert_eq!(run(&frame), native(&frame));
+    }
+
+    #[test]
+    fn kernel_and_library_agree_on_solicitations(
+        to in prop_oneof![3 => Just(stations(solicited_node(VIP6.into()))), 2 => Just(OURS.0), 1 => any::<[u8; 6]>()],
+        source in prop_oneof![1 => Just([0; 16]), 1 => Just(VIP6), 4 => any::<[u8; 16]>()],
+        to_address: bool,
+        target in prop_oneof![4 => Just(VIP6), 1 => any::<[u8; 16]>()],
+        options in prop::collection::vec((1..4_u8, 1..4_u8, any::<[u8; 6]>()), 0..14),
+        padding in prop::collection::vec(any::<u8>(), 0..40),
+        damage in prop::option::weighted(0.5, (0..140_usize, any::<u8>())),
+        cut in prop::option::weighted(0.2, 54..120_usize),
+    ) {
+        let mut body = Vec::new();
+        for (kind, blocks, octets) in options {
+            body.extend([kind, blocks]);
+            body.extend(octets);
+            body.resize(body.len() + usize::from(blocks - 1) * 8, kind);
         }
-        if let Some(length) = cut {
-            frame.truncate(length);
-        }
-        let ran = RESPONDER.with_borrow_mut(|responder| responder.get_or_insert_with(Responder::load).run(&frame));
-        prop_assert_eq!(ran, native(&frame));
+        let asked = solicitation(PEER, source.into(), target.into(), &body);
+        let destination = if to_address { target.into() } else { asked.destination };
+        let mut frame = Icmp6 { to, destination, padding, ..asked }.frame();
+        spoil(&mut frame, damage, cut);
+        prop_assert_eq!(run(&frame), native(&frame));
+    }
+
+    #[test]
+    fn kernel_and_library_agree_on_pings(
+        lifetime: u8, source: [u8; 4], source_v6: [u8; 16], fragment in prop_oneof![4 => Just(0_u16), 1 => any::<u16>()],
+        body in prop::collection::vec(any::<u8>(), 4..200),
+        damage in prop::option::weighted(0.5, (0..80_usize, any::<u8>())),
+        cut in prop::option::weighted(0.2, 54..80_usize),
+    ) {
+        let (to, from, code, padding) = (OURS.0, PEER, 0, vec![0; 10]);
+        let mut frame = Icmp4 {
+            to, from, service: 0, identification: 7, fragment, lifetime, source: source.into(), destination: VIP.into(),
+            kind: 8, code, body: body.clone(), padding: padding.clone(),
+        }.frame();
+        spoil(&mut frame, damage, cut);
+        prop_assert_eq!(run(&frame), native(&frame));
+        let mut frame = Icmp6 {
+            to, from, class_and_flow: 5, hop_limit: lifetime, source: source_v6.into(), destination: VIP6.into(),
+            kind: 128, code, body, padding,
+        }.frame();
+        spoil(&mut frame, damage, cut);
+        prop_assert_eq!(run(&frame), native(&frame));
+    }
+
+    #[test]
+    fn kernel_and_library_agree_on_noise(
+        // The kernel runs no IP frame that is shorter than its header.
+        mut frame in prop::collection::vec(any::<u8>(), 54..300),
+        ethertype in prop_oneof![Just([8, 6]), Just([8, 0]), Just([0x86, 0xdd]), any::<[u8; 2]>()],
+    ) {
+        frame[12..14].copy_from_slice(&ethertype);
+        prop_assert_eq!(run(&frame), native(&frame));
     }
 }

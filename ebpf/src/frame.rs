@@ -1,41 +1,114 @@
 //! The socket buffer. Bytes are copied out and back by helpers rather than read in place: the helpers also reach bytes
 //! outside the linear part, and a program that writes in place makes the kernel linearise every cloned buffer that
-//! passes by (as under a packet capture), whatever its protocol.
+//! passes by (as under a packet capture), whatever its protocol. Only the few bytes that every frame pays for are read
+//! in place where they are within reach.
 
-use aya_ebpf::{bindings::BPF_F_RECOMPUTE_CSUM, helpers::bpf_redirect, programs::TcContext};
-use lightship_abi::arp::FRAME_LEN;
+use core::mem::MaybeUninit;
 
-/// The frame's Ethernet type, in network order.
+use aya_ebpf::{
+    bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM},
+    helpers::{bpf_redirect, bpf_skb_change_tail, bpf_skb_load_bytes},
+    programs::TcContext,
+};
+use lightship_abi::{
+    kind::Glance,
+    ndp::{BLOCK_LEN, Options},
+    verdict::Arrival,
+};
+
+/// The frame's Ethernet type.
 #[inline(always)]
-pub(crate) fn protocol(ctx: &TcContext) -> u32 {
+#[expect(clippy::cast_possible_truncation, reason = "the kernel keeps 16 bits in 32")]
+pub(crate) fn ethertype(ctx: &TcContext) -> u16 {
     // SAFETY: the kernel hands the program a valid context; the verifier checks the field's offset.
-    unsafe { (*ctx.skb.skb).protocol }
+    let protocol = unsafe { (*ctx.skb.skb).protocol };
+    u16::from_be(protocol as u16)
 }
 
 /// Whether the buffer carries a VLAN tag beside the frame.
 #[inline(always)]
 pub(crate) fn is_tagged(ctx: &TcContext) -> bool {
-    // SAFETY: as in `protocol`.
+    // SAFETY: as in `ethertype`.
     unsafe { (*ctx.skb.skb).vlan_present != 0 }
 }
 
-/// The interface the frame came in on.
+/// Where the frame came in.
 #[inline(always)]
-pub(crate) fn ifindex(ctx: &TcContext) -> u32 {
-    // SAFETY: as in `protocol`.
-    unsafe { (*ctx.skb.skb).ifindex }
+pub(crate) fn arrival(ctx: &TcContext) -> Arrival {
+    Arrival {
+        // SAFETY: as in `ethertype`.
+        ifindex: unsafe { (*ctx.skb.skb).ifindex },
+        length: ctx.len() as usize,
+    }
 }
 
-/// The head of an ARP frame; none if the frame is shorter.
+/// The bytes that tell what an IP frame is.
 #[inline(always)]
-pub(crate) fn read(ctx: &TcContext) -> Option<[u8; FRAME_LEN]> {
-    ctx.load(0).ok()
+pub(crate) fn glance(ctx: &TcContext) -> Glance {
+    const WINDOW: usize = Glance::AT[4] + 1;
+    let data = ctx.data();
+    if data + WINDOW > ctx.data_end() {
+        let [a, b, c, d, e, ..] = glance_by_helper(ctx.skb.skb).to_ne_bytes();
+        return Glance::new([a, b, c, d, e]);
+    }
+    // All at once, and volatile: were they read where they are needed, the compiler would add offsets that depend on the
+    // path to a pointer, which the verifier lets nobody do who lacks CAP_PERFMON.
+    // SAFETY: the comparison shows the verifier that the window is in the linear part of the buffer.
+    Glance::new(Glance::AT.map(|at| unsafe { core::ptr::read_volatile((data + at) as *const u8) }))
 }
 
-/// Puts the head back.
+/// The same of a frame that is short or not in one piece, packed into a number: a real call returns nothing else.
+#[inline(never)]
+fn glance_by_helper(skb: *mut __sk_buff) -> u64 {
+    let ctx = TcContext::new(skb);
+    let mut seen = [0; 8];
+    let mut at = 0;
+    while at < Glance::AT.len() {
+        seen[at] = ctx.load(Glance::AT[at]).unwrap_or(0);
+        at += 1;
+    }
+    u64::from_ne_bytes(seen)
+}
+
+/// Reads the head of a frame into the first `N` bytes of `head`; none if the frame is shorter.
 #[inline(always)]
-pub(crate) fn write(ctx: &TcContext, head: &[u8; FRAME_LEN]) -> Result<(), i64> {
+pub(crate) fn read<const N: usize, const M: usize>(ctx: &TcContext) -> Option<[u8; M]> {
+    const { assert!(N <= M) }
+    // Not zeroed as a whole: that would be a call of a loop, which the verifier lets nobody do without CAP_PERFMON.
+    let mut head = MaybeUninit::<[u8; M]>::uninit();
+    // SAFETY: the helper writes N bytes, for which the assertion says there is room, or says that it failed.
+    let status = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, head.as_mut_ptr().cast(), N as u32) };
+    if status != 0 {
+        return None;
+    }
+    let rest = head.as_mut_ptr().cast::<u8>();
+    let mut at = N;
+    while at < M {
+        // SAFETY: within the array.
+        unsafe { rest.add(at).write(0) };
+        at += 1;
+    }
+    // SAFETY: the helper wrote the first N bytes, the loop the others.
+    Some(unsafe { head.assume_init() })
+}
+
+/// Puts a head back.
+#[inline(always)]
+pub(crate) fn write<const N: usize>(ctx: &TcContext, head: &[u8; N]) -> Result<(), i64> {
     ctx.store(0, head, BPF_F_RECOMPUTE_CSUM.into())
+}
+
+/// Makes the frame `length` bytes long, by growing it or by cutting off its end.
+#[inline(always)]
+pub(crate) fn resize(ctx: &TcContext, length: u32) -> Result<(), i64> {
+    if ctx.len() == length {
+        return Ok(());
+    }
+    // SAFETY: the context is the kernel's own; pointers into the buffer are not used after this.
+    match unsafe { bpf_skb_change_tail(ctx.skb.skb, length, 0) } {
+        0 => Ok(()),
+        status => Err(status),
+    }
 }
 
 /// Sends the frame out of the interface it came in on.
@@ -48,4 +121,14 @@ pub(crate) fn send_back(ifindex: u32) -> i32 {
     // SAFETY: takes no pointer; an index that is gone drops the frame.
     let verdict = unsafe { bpf_redirect(ifindex, 0) };
     verdict as i32
+}
+
+/// The rest of a solicitation, in the buffer.
+pub(crate) struct Rest<'a>(pub(crate) &'a TcContext);
+
+impl Options for Rest<'_> {
+    #[inline(always)]
+    fn block(&self, at: usize) -> Option<[u8; BLOCK_LEN]> {
+        self.0.load(at).ok()
+    }
 }

@@ -1,5 +1,5 @@
-//! The responder: a classifier at the head of TCX ingress that answers ARP requests for the addresses in its map and
-//! hands everything else, untouched, to the next program. It decides nothing itself: `lightship_abi::verdict` does, on
+//! The responder: a classifier at the head of TCX ingress that answers ARP requests, neighbour solicitations and
+//! echo requests for the addresses in its maps and hands everything else, untouched, to the next program. It decides nothing itself: `lightship_abi::verdict` does, on
 //! the tables below, so what runs here is what the native tests search.
 #![no_std]
 #![no_main]
@@ -20,19 +20,27 @@
 mod frame;
 mod tables;
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{bindings::__sk_buff, macros::classifier, programs::TcContext};
 use lightship_abi::{
-    arp::ETHERTYPE,
+    arp::FRAME_LEN as ARP_LEN,
+    echo,
+    kind::{self, Kind},
+    ndp,
     outcome::Outcome,
-    verdict::{Verdict, decide},
+    verdict::{self, Arrival, Verdict},
 };
-use tables::Kernel;
+use tables::{Counter, Kernel};
 
 /// `TCX_NEXT`: go on with the next program. Returning 0 (`TCX_PASS`) would end the chain before the node's network
 /// plugin. The classic classifier reads the same number as `TC_ACT_UNSPEC`, with the same meaning.
 const NEXT: i32 = -1;
 
+/// `TCX_DROP`, which is `TC_ACT_SHOT`.
+const DROP: i32 = 2;
+
 /// The name is a contract: `lightship_abi::names::INGRESS_PROGRAM`.
+///
+/// What answers is behind real calls, whose stack frames the kernel counts apart.
 #[classifier]
 #[expect(
     clippy::needless_pass_by_value,
@@ -43,35 +51,116 @@ const NEXT: i32 = -1;
     reason = "the loader reaches it through the object's symbol table"
 )]
 pub fn lightship_ingress(ctx: TcContext) -> i32 {
-    if frame::protocol(&ctx) != u32::from(ETHERTYPE.to_be()) {
-        return NEXT;
-    }
-    match answer(&ctx) {
-        Ok(verdict) => verdict,
-        Err(outcome) => {
-            tables::count(outcome);
-            NEXT
-        }
+    let kind = kind::of(frame::ethertype(&ctx), tables::ping(), || frame::glance(&ctx));
+    match kind {
+        Kind::Other => NEXT,
+        // Its VLAN's own interface will see it.
+        _ if frame::is_tagged(&ctx) => pass(Outcome::PassedTagged),
+        Kind::Arp => arp(ctx.skb.skb),
+        Kind::Solicitation => solicitation(ctx.skb.skb),
+        Kind::EchoV4 => echo_v4(ctx.skb.skb),
+        Kind::EchoV6 => echo_v6(ctx.skb.skb),
     }
 }
 
-/// Answers an ARP frame, or says why it passes.
-#[inline(always)]
-fn answer(ctx: &TcContext) -> Result<i32, Outcome> {
-    if frame::is_tagged(ctx) {
-        return Err(Outcome::PassedTagged);
-    }
-    let mut head = frame::read(ctx).ok_or(Outcome::PassedShort)?;
-    let ifindex = frame::ifindex(ctx);
-    match decide(&mut head, ifindex, &Kernel) {
+#[inline(never)]
+fn arp(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let Some(mut frame) = frame::read::<ARP_LEN, _>(ctx) else {
+        return pass(Outcome::PassedShort);
+    };
+    let arrival = frame::arrival(ctx);
+    match verdict::arp::decide(&mut frame, arrival.ifindex, &Kernel) {
         Verdict::Answer(counter) => {
-            frame::write(ctx, &head).map_err(|_| Outcome::FailedWrite)?;
-            counter.increment();
-            tables::count(Outcome::Answered);
-            Ok(frame::send_back(ifindex))
+            if frame::write(ctx, &frame).is_err() {
+                return drop_frame(Outcome::FailedWrite);
+            }
+            answered(&counter, arrival)
         }
-        Verdict::Pass(outcome) => Err(outcome),
+        Verdict::Pass(outcome) => pass(outcome),
+        Verdict::Drop(outcome) => drop_frame(outcome),
     }
+}
+
+#[inline(never)]
+fn solicitation(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let Some(mut frame) = frame::read::<{ ndp::HEAD_LEN }, { ndp::FRAME_LEN }>(ctx) else {
+        return pass(Outcome::PassedShort);
+    };
+    let arrival = frame::arrival(ctx);
+    match verdict::ndp::decide(&mut frame, arrival, &frame::Rest(ctx), &Kernel) {
+        Verdict::Answer(counter) => {
+            if frame::resize(ctx, ndp::FRAME_LEN as u32).is_err() || frame::write(ctx, &frame).is_err() {
+                return drop_frame(Outcome::FailedWrite);
+            }
+            answered(&counter, arrival)
+        }
+        Verdict::Pass(outcome) => pass(outcome),
+        Verdict::Drop(outcome) => drop_frame(outcome),
+    }
+}
+
+#[inline(never)]
+fn echo_v4(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let Some(mut frame) = frame::read::<{ echo::V4_LEN }, _>(ctx) else {
+        return NEXT;
+    };
+    let arrival = frame::arrival(ctx);
+    let verdict = verdict::echo::decide_v4(&mut frame, arrival, &Kernel);
+    echoed(ctx, &frame, verdict, arrival)
+}
+
+#[inline(never)]
+fn echo_v6(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let Some(mut frame) = frame::read::<{ echo::V6_LEN }, _>(ctx) else {
+        return NEXT;
+    };
+    let arrival = frame::arrival(ctx);
+    let verdict = verdict::echo::decide_v6(&mut frame, arrival, &Kernel);
+    echoed(ctx, &frame, verdict, arrival)
+}
+
+#[inline(always)]
+fn echoed<const N: usize>(
+    ctx: &TcContext,
+    frame: &[u8; N],
+    verdict: Option<Verdict<()>>,
+    arrival: Arrival,
+) -> i32 {
+    match verdict {
+        None => NEXT,
+        Some(Verdict::Answer(())) => {
+            if frame::write(ctx, frame).is_err() {
+                return drop_frame(Outcome::FailedWrite);
+            }
+            tables::count(Outcome::AnsweredEcho);
+            frame::send_back(arrival.ifindex)
+        }
+        Some(Verdict::Pass(outcome)) => pass(outcome),
+        Some(Verdict::Drop(outcome)) => drop_frame(outcome),
+    }
+}
+
+#[inline(always)]
+fn answered(counter: &Counter, arrival: Arrival) -> i32 {
+    counter.increment();
+    tables::count(Outcome::Answered);
+    frame::send_back(arrival.ifindex)
+}
+
+#[inline(always)]
+fn pass(outcome: Outcome) -> i32 {
+    tables::count(outcome);
+    NEXT
+}
+
+#[inline(always)]
+fn drop_frame(outcome: Outcome) -> i32 {
+    tables::count(outcome);
+    DROP
 }
 
 /// The kernel takes programs under the GPL; the crate is offered under it beside Apache-2.0. None of the helpers used

@@ -9,19 +9,31 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lightship_abi::{
+    bucket,
+    kind::Ping,
     layout::{
-        DEFAULT_CAPACITY, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, ResponderV4Key, ResponderValue,
+        DEFAULT_CAPACITY, ECHO_BUCKET_SLOT, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, ResponderV4Key,
+        ResponderV6Key, ResponderValue,
     },
     liveness::{self, Gate},
     mac::MacAddress,
     outcome::{OUTCOME_SLOTS, Outcome},
-    verdict::Tables,
+    verdict::{Leave, Tables},
 };
 
 #[btf_map]
 #[expect(non_upper_case_globals, reason = "the name is the map's, which is Cilium's")]
 static cilium_l2_responder_v4: HashMap<
     ResponderV4Key,
+    ResponderValue,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's, which is Cilium's")]
+static cilium_l2_responder_v6: HashMap<
+    ResponderV6Key,
     ResponderValue,
     { DEFAULT_CAPACITY as usize },
     { BPF_F_NO_PREALLOC as usize },
@@ -43,6 +55,15 @@ static lightship_interfaces: HashMap<
 #[btf_map]
 #[expect(non_upper_case_globals, reason = "the name is the map's")]
 static lightship_outcomes: PerCpuArray<u64, { OUTCOME_SLOTS as usize }> = PerCpuArray::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_echo_buckets: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// Set by the loader; 0 passes echo requests on.
+// SAFETY: nothing else in this object has the name.
+#[unsafe(no_mangle)]
+static LIGHTSHIP_ANSWER_ECHO: u32 = 1;
 
 /// Set by the loader; 0 would close the gate at once.
 // SAFETY: nothing else in this object has the name.
@@ -69,8 +90,13 @@ impl Tables for Kernel {
     type Entry = Counter;
 
     #[inline(always)]
-    fn entry(&self, key: ResponderV4Key) -> Option<Counter> {
+    fn entry_v4(&self, key: &ResponderV4Key) -> Option<Counter> {
         cilium_l2_responder_v4.get_ptr_mut(key).map(Counter)
+    }
+
+    #[inline(always)]
+    fn entry_v6(&self, key: &ResponderV6Key) -> Option<Counter> {
+        cilium_l2_responder_v6.get_ptr_mut(key).map(Counter)
     }
 
     #[inline(always)]
@@ -92,6 +118,34 @@ impl Tables for Kernel {
         // SAFETY: the helper takes nothing and returns a number.
         let now = unsafe { bpf_ktime_get_ns() };
         liveness::gate(*beat, now, max_age)
+    }
+
+    #[inline(always)]
+    fn leave_to_echo(&self) -> Leave {
+        let Some(bucket) = lightship_echo_buckets.get_ptr_mut(ECHO_BUCKET_SLOT) else {
+            return Leave::Refused;
+        };
+        // SAFETY: the helper takes nothing and returns a number.
+        let now = unsafe { bpf_ktime_get_ns() };
+        // SAFETY: the slot is this processor's own, valid while the program runs.
+        match bucket::take(unsafe { *bucket }, now) {
+            Some(after) => {
+                // SAFETY: as above; a program of ours that interrupted this one could at worst send one reply more.
+                unsafe { *bucket = after };
+                Leave::Granted
+            }
+            None => Leave::Refused,
+        }
+    }
+}
+
+/// Whether echo requests are answered, as the loader set it.
+#[inline(always)]
+pub(crate) fn ping() -> Ping {
+    // SAFETY: reads a static; volatile because the loader changes it after the compiler has seen its value.
+    match unsafe { core::ptr::read_volatile(&raw const LIGHTSHIP_ANSWER_ECHO) } {
+        0 => Ping::Passed,
+        _ => Ping::Answered,
     }
 }
 

@@ -13,7 +13,7 @@ use lightship_datapath::plan::{Action, Desired, View, plan};
 use lightship_datapath::{Datapath, Entry};
 use lightship_edge::lease;
 use lightship_edge::watch::Seen;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -151,6 +151,8 @@ impl Announcer {
                 Action::Attach(interface) => info!(%interface, "attaches the responder"),
                 Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
                 Action::Detach(interface) => info!(%interface, "detaches the responder"),
+                Action::JoinGroup(group) => debug!(%group, "joins a solicited-node group"),
+                Action::LeaveGroup(group) => debug!(%group, "leaves a solicited-node group"),
                 Action::SetMac(..) | Action::ForgetMac(_) | Action::Announce(..) => {}
             }
         }

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use error::Error;
+pub use lightship_datapath::Ping;
 
 use announcer::Announcer;
 use heartbeat::{Heartbeat, beat_interval};
@@ -53,8 +54,10 @@ pub struct Options {
     pub announce_interval: Duration,
     /// Where bpffs is mounted.
     pub bpffs: PathBuf,
-    /// How many entries the responder's map holds.
+    /// How many entries the responder's map of each family holds.
     pub map_capacity: u32,
+    /// Whether pings to held addresses are answered.
+    pub ping: Ping,
 }
 
 /// The agent of one node.
@@ -94,6 +97,7 @@ impl Agent {
             bpffs: self.options.bpffs.clone(),
             max_liveness: self.options.timings.lease_duration(),
             map_capacity: self.options.map_capacity,
+            ping: self.options.ping,
         })
         .map_err(Error::Open)?;
         let mut announcer = Announcer::new(

@@ -43,12 +43,12 @@ impl Metrics {
         );
         own.register(
             "frames",
-            "ARP frames the responder has judged, by outcome",
+            "Frames the responder has judged (ARP, neighbour solicitations, echo requests), by outcome",
             metrics.frames.clone(),
         );
         own.register(
             "announcements",
-            "Gratuitous ARP frames sent",
+            "Gratuitous ARP frames and unsolicited neighbour advertisements sent",
             metrics.announcements.clone(),
         );
         own.register(
@@ -79,7 +79,7 @@ impl Metrics {
         }
     }
 
-    /// Gratuitous ARP frames were sent.
+    /// Announcements were sent.
     pub(crate) fn announced(&self, frames: usize) {
         self.announcements.inc_by(frames as u64);
     }

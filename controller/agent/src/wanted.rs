@@ -1,7 +1,6 @@
 //! What the kernel should hold: the leases of this node laid over its devices. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use lightship_core::binding::{Announcement, Binding};
 use lightship_core::interfaces::{InterfaceExpressionError, InterfaceSelector};
@@ -75,14 +74,9 @@ fn of_announcement(
         let interface = interface(device, selection);
         interface.mac.is_some() && interface.link == LinkState::Up && selector.selects(&interface)
     });
-    let v4 = |address: &IpAddr| match address {
-        IpAddr::V4(address) => Some(*address),
-        IpAddr::V6(_) => None,
-    };
     meant
         .flat_map(|device| {
-            let addresses = announcement.addresses.iter().filter_map(v4);
-            addresses.map(|address| Entry {
+            announcement.addresses.iter().map(|&address| Entry {
                 address,
                 interface: device.index,
             })
@@ -155,7 +149,12 @@ mod tests {
         let named = bindings("node-1", &["^eth"]);
         assert_eq!(
             entries(&named, &devices),
-            ["10.0.10.0 on interface 2", "10.0.10.0 on interface 3"]
+            [
+                "10.0.10.0 on interface 2",
+                "10.0.10.0 on interface 3",
+                "2004::1 on interface 2",
+                "2004::1 on interface 3"
+            ]
         );
         let unplugged = [
             Device {
@@ -164,7 +163,10 @@ mod tests {
             },
             device(3, "eth1"),
         ];
-        assert_eq!(entries(&named, &unplugged), ["10.0.10.0 on interface 3"]);
+        assert_eq!(
+            entries(&named, &unplugged),
+            ["10.0.10.0 on interface 3", "2004::1 on interface 3"]
+        );
         assert_eq!(entries(&bindings("node-2", &["^eth"]), &devices), [] as [&str; 0]);
     }
 
@@ -176,7 +178,7 @@ mod tests {
         };
         assert_eq!(
             entries(&bindings("node-1", &[]), &[device(2, "eth0"), bare]),
-            ["10.0.10.0 on interface 2"]
+            ["10.0.10.0 on interface 2", "2004::1 on interface 2"]
         );
     }
 

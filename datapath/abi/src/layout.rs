@@ -14,7 +14,28 @@ pub struct ResponderV4Key {
     pub ifindex: u32,
 }
 
-/// Value of [`crate::names::RESPONDER_V4`].
+/// Key of [`crate::names::RESPONDER_V6`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ResponderV6Key {
+    /// The address.
+    pub ip6: V6Address,
+    /// The interface that answers for it, in the host's byte order.
+    pub ifindex: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+/// An address as Cilium's key holds it: of the names Cilium's union gives to the same sixteen octets, the one that people
+/// can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct V6Address {
+    /// The octets in network order.
+    pub addr: [u8; 16],
+}
+
+/// Value of [`crate::names::RESPONDER_V4`] and [`crate::names::RESPONDER_V6`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct ResponderValue {
@@ -35,13 +56,17 @@ pub struct InterfaceValue {
 /// The only slot of [`crate::names::LIVENESS`], a `u64`: `CLOCK_MONOTONIC` in nanoseconds, 0 for never.
 pub const LIVENESS_SLOT: u32 = 0;
 
+/// The only slot of [`crate::names::ECHO_BUCKETS`], a `u64` for each processor: see [`crate::bucket`].
+pub const ECHO_BUCKET_SLOT: u32 = 0;
+
 /// How many interfaces can answer at once.
 pub const MAX_INTERFACES: u32 = 1024;
 
-/// Capacity of the address map where the loader is told nothing else.
+/// Capacity of each address map where the loader is told nothing else.
 pub const DEFAULT_CAPACITY: u32 = 65_536;
 
 const _: () = assert!(size_of::<ResponderV4Key>() == 8 && align_of::<ResponderV4Key>() == 4);
+const _: () = assert!(size_of::<ResponderV6Key>() == 24 && align_of::<ResponderV6Key>() == 4);
 const _: () = assert!(size_of::<ResponderValue>() == 8);
 const _: () = assert!(size_of::<InterfaceValue>() == 8);
 
@@ -75,6 +100,42 @@ impl ResponderV4Key {
         Self {
             ip4: u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
             ifindex: u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+        }
+    }
+}
+
+impl ResponderV6Key {
+    /// The key for an address on an interface.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(octets: [u8; 16], ifindex: u32) -> Self {
+        Self {
+            ip6: V6Address { addr: octets },
+            ifindex,
+            pad: 0,
+        }
+    }
+
+    /// The key as it lies in the map.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&self.ip6.addr);
+        bytes[16..20].copy_from_slice(&self.ifindex.to_ne_bytes());
+        bytes[20..].copy_from_slice(&self.pad.to_ne_bytes());
+        bytes
+    }
+
+    /// The key that lies in the map as these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 24]) -> Self {
+        let mut addr = [0; 16];
+        addr.copy_from_slice(&bytes[..16]);
+        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Self {
+            ip6: V6Address { addr },
+            ifindex: word(16),
+            pad: word(20),
         }
     }
 }
@@ -116,6 +177,17 @@ mod tests {
         assert_eq!(key.ip4.to_le(), 655_370);
         assert_eq!(ResponderV4Key::from_bytes(key.to_bytes()), key);
         assert_eq!(key.octets(), [10, 0, 10, 0]);
+    }
+
+    #[test]
+    fn an_ipv6_address_survives_the_map() {
+        let key = ResponderV6Key::new([7; 16], 0x0102_0304);
+        assert_eq!(ResponderV6Key::from_bytes(key.to_bytes()), key);
+        assert_eq!(key.to_bytes()[..16], [7; 16]);
+        assert_eq!(
+            key.to_bytes()[16..],
+            [0x0102_0304_u32.to_ne_bytes(), [0; 4]].concat()
+        );
     }
 
     #[test]

@@ -11,9 +11,15 @@
 extern crate std;
 
 pub mod arp;
+pub mod bucket;
+pub mod checksum;
+pub mod echo;
+pub mod ipv6;
+pub mod kind;
 pub mod layout;
 pub mod liveness;
 pub mod mac;
 pub mod names;
+pub mod ndp;
 pub mod outcome;
 pub mod verdict;

@@ -1,6 +1,7 @@
-//! What became of an ARP frame, for counting. Frames of other protocols are not counted: they pay for one comparison.
+//! What became of a frame, for counting: of every ARP frame and neighbour solicitation, and of echo requests for our
+//! addresses. Others are not counted: they pay for a comparison or two.
 
-/// The outcome of one ARP frame; the discriminant is its slot in [`crate::names::OUTCOMES`].
+/// The outcome of one frame; the discriminant is its slot in [`crate::names::OUTCOMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Outcome {
@@ -8,11 +9,11 @@ pub enum Outcome {
     Answered = 0,
     /// A request for one of our addresses, passed because the agent is silent.
     Gated = 1,
-    /// Passed: shorter than an Ethernet header and an ARP packet for IPv4.
+    /// Passed: shorter than an ARP packet for IPv4, or than a neighbour solicitation, in its Ethernet frame.
     PassedShort = 2,
-    /// Passed: not IPv4 over Ethernet, or a sender that is a group of stations.
+    /// Passed: breaks a rule of RFC 826 or of RFC 4861 §7.1.1, or its sender is a group of stations.
     PassedMalformed = 3,
-    /// Passed: a reply, or another operation than a request.
+    /// Passed: an ARP reply, or another operation than a request.
     PassedOperation = 4,
     /// Passed: asks for an address that is not ours on this interface.
     PassedNoEntry = 5,
@@ -24,13 +25,26 @@ pub enum Outcome {
     PassedUnknownInterface = 8,
     /// Passed: carries a VLAN tag, so the VLAN's own interface will see it.
     PassedTagged = 9,
-    /// Passed: the answer could not be written into the buffer.
+    /// Dropped: the answer could not be written into the buffer.
     FailedWrite = 10,
+    /// Passed: a neighbour solicitation that has been through a router.
+    PassedHopLimit = 11,
+    /// Passed: a neighbour solicitation whose checksum is wrong.
+    PassedChecksum = 12,
+    /// Passed: a neighbour solicitation with more options than are read.
+    PassedTooLong = 13,
+    /// An echo request for one of our addresses, answered.
+    AnsweredEcho = 14,
+    /// Passed: an echo request for one of our addresses that is a fragment, has IPv4 options, is damaged, or is addressed
+    /// on Ethernet to another station.
+    PassedEcho = 15,
+    /// Dropped: an echo request for one of our addresses, beyond the rate at which they are answered.
+    LimitedEcho = 16,
 }
 
 impl Outcome {
     /// All of them, in the order of their slots.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::Answered,
         Self::Gated,
         Self::PassedShort,
@@ -42,6 +56,12 @@ impl Outcome {
         Self::PassedUnknownInterface,
         Self::PassedTagged,
         Self::FailedWrite,
+        Self::PassedHopLimit,
+        Self::PassedChecksum,
+        Self::PassedTooLong,
+        Self::AnsweredEcho,
+        Self::PassedEcho,
+        Self::LimitedEcho,
     ];
 
     /// Its slot in the map of counters.
@@ -66,6 +86,12 @@ impl Outcome {
             Self::PassedUnknownInterface => "passed_unknown_interface",
             Self::PassedTagged => "passed_tagged",
             Self::FailedWrite => "failed_write",
+            Self::PassedHopLimit => "passed_hop_limit",
+            Self::PassedChecksum => "passed_checksum",
+            Self::PassedTooLong => "passed_too_long",
+            Self::AnsweredEcho => "answered_echo",
+            Self::PassedEcho => "passed_echo",
+            Self::LimitedEcho => "limited_echo",
         }
     }
 }

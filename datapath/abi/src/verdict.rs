@@ -1,26 +1,53 @@
-//! The decision about one ARP frame, in one place: the kernel asks its maps, tests ask tables of their own.
+//! The decision about one frame, in one place: the kernel asks its maps, tests ask tables of their own.
 
 use crate::{
-    arp::{self, FRAME_LEN, Intent, NotRequest},
-    layout::ResponderV4Key,
+    layout::{ResponderV4Key, ResponderV6Key},
     liveness::Gate,
     mac::MacAddress,
     outcome::Outcome,
 };
+
+pub mod arp;
+pub mod echo;
+pub mod ndp;
 
 /// What the decision needs to know. Each question is asked at most once, the cheap and selective ones first.
 pub trait Tables {
     /// What is found for one of our addresses; the kernel's is a pointer to its counter.
     type Entry;
 
-    /// The entry of an address on an interface, if it is ours there.
-    fn entry(&self, key: ResponderV4Key) -> Option<Self::Entry>;
+    /// The entry of an IPv4 address on an interface, if it is ours there.
+    fn entry_v4(&self, key: &ResponderV4Key) -> Option<Self::Entry>;
+
+    /// The entry of an IPv6 address on an interface, if it is ours there.
+    fn entry_v6(&self, key: &ResponderV6Key) -> Option<Self::Entry>;
 
     /// The hardware address an interface answers with, if it may answer.
     fn interface(&self, ifindex: u32) -> Option<MacAddress>;
 
     /// Whether the agent has shown itself recently.
     fn gate(&self) -> Gate;
+
+    /// Asks for leave to send one echo reply.
+    fn leave_to_echo(&self) -> Leave;
+}
+
+/// Whether one more echo reply may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// It may.
+    Granted,
+    /// Too many were sent of late.
+    Refused,
+}
+
+/// Where a frame came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The interface.
+    pub ifindex: u32,
+    /// How long the whole frame is, padding included.
+    pub length: usize,
 }
 
 /// What to do with a frame.
@@ -30,32 +57,6 @@ pub enum Verdict<E> {
     Answer(E),
     /// Hand the frame, which is untouched, to the next program.
     Pass(Outcome),
-}
-
-/// Decides about the first bytes of an ARP frame that came in on `ifindex`, and makes them the reply if the verdict is
-/// to answer.
-#[inline(always)]
-pub fn decide<T: Tables>(frame: &mut [u8; FRAME_LEN], ifindex: u32, tables: &T) -> Verdict<T::Entry> {
-    let request = match arp::parse(frame) {
-        Ok(request) => request,
-        Err(NotRequest::Malformed) => return Verdict::Pass(Outcome::PassedMalformed),
-        Err(NotRequest::Operation) => return Verdict::Pass(Outcome::PassedOperation),
-    };
-    let Some(entry) = tables.entry(ResponderV4Key::new(request.target, ifindex)) else {
-        return Verdict::Pass(Outcome::PassedNoEntry);
-    };
-    if request.intent == Intent::Claim {
-        return Verdict::Pass(Outcome::PassedClaim);
-    }
-    let Some(mac) = tables.interface(ifindex) else {
-        return Verdict::Pass(Outcome::PassedUnknownInterface);
-    };
-    if request.destination != MacAddress::BROADCAST && request.destination != mac {
-        return Verdict::Pass(Outcome::PassedForeignDestination);
-    }
-    if tables.gate() == Gate::Closed {
-        return Verdict::Pass(Outcome::Gated);
-    }
-    arp::make_reply(frame, mac);
-    Verdict::Answer(entry)
+    /// Take the frame off the wire: it is for us alone, and is not answered.
+    Drop(Outcome),
 }

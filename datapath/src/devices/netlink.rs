@@ -94,7 +94,8 @@ impl Watch {
         let mut listed = self.handle.address().get().execute();
         while let Some(message) = listed.try_next().await.map_err(DeviceError::Addresses)? {
             let found = message.attributes.iter().find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
+                // A group's address is how the responder joins it, and no address of the device.
+                AddressAttribute::Address(address) if !address.is_multicast() => Some(*address),
                 _ => None,
             });
             addresses.entry(message.header.index).or_default().extend(found);

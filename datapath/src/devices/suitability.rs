@@ -59,7 +59,9 @@ impl Device {
     /// network. Hundreds of pods' cables would only blow up what the node reports about itself.
     #[must_use]
     pub fn is_nodes_own(&self) -> bool {
-        let foreign = FOREIGN_PREFIXES.iter().any(|prefix| self.name.starts_with(prefix));
+        let foreign = FOREIGN_PREFIXES
+            .iter()
+            .any(|prefix| self.name.starts_with(prefix));
         let pod_cable = self.kind == Kind::Veth && self.name.starts_with("veth");
         self.mac.is_some() && self.kind != Kind::Loopback && !foreign && !pod_cable
     }

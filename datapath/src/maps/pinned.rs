@@ -9,7 +9,7 @@ use aya::{
     Pod,
     maps::{HashMap, Map, MapData, MapError, MapInfo, MapType},
 };
-use lightship_abi::names::RESPONDER_V4;
+use lightship_abi::names::{RESPONDER_V4, RESPONDER_V6};
 
 use super::{Layout, MapsError, entries_of};
 use crate::{entry::Entry, pins::Pins};
@@ -41,17 +41,33 @@ pub fn list(bpffs: &Path) -> Result<Vec<Listing>, MapsError> {
     present.map(|(name, pin)| listing(name, pin)).collect()
 }
 
-/// Reads the entries of the responder's map with the requests each has answered. No map reads as no entries.
+/// Reads the IPv4 entries of the responder with the requests each has answered. No map reads as no entries.
 ///
 /// # Errors
 /// If the map is there and cannot be read.
 pub fn dump_v4(bpffs: &Path) -> Result<BTreeMap<Entry, u64>, MapsError> {
-    let pin = Pins::new(bpffs).map(RESPONDER_V4);
+    dump(bpffs, RESPONDER_V4, Entry::from_v4)
+}
+
+/// As [`dump_v4`], for IPv6.
+///
+/// # Errors
+/// If the map is there and cannot be read.
+pub fn dump_v6(bpffs: &Path) -> Result<BTreeMap<Entry, u64>, MapsError> {
+    dump(bpffs, RESPONDER_V6, Entry::from_v6)
+}
+
+fn dump<K: Pod>(
+    bpffs: &Path,
+    name: &'static str,
+    entry: fn(K) -> Entry,
+) -> Result<BTreeMap<Entry, u64>, MapsError> {
+    let pin = Pins::new(bpffs).map(name);
     if !pin.exists() {
         return Ok(BTreeMap::new());
     }
-    let map = open(&pin).map_err(|source| MapsError::Open(RESPONDER_V4, source))?;
-    entries_of(&map)
+    let map = open(&pin).map_err(|source| MapsError::Open(name, source))?;
+    entries_of(&map, name, entry)
 }
 
 fn listing(name: &'static str, pin: PathBuf) -> Result<Listing, MapsError> {
@@ -59,6 +75,7 @@ fn listing(name: &'static str, pin: PathBuf) -> Result<Listing, MapsError> {
     let (layout, capacity) = (Layout::of(&info), info.max_entries());
     let elements = match (layout.kind, layout.key_size, layout.value_size) {
         (MapType::Hash, 8, 8) => count::<[u8; 8]>(&pin),
+        (MapType::Hash, 24, 8) => count::<[u8; 24]>(&pin),
         (MapType::Hash, 4, 8) => count::<[u8; 4]>(&pin),
         _ => Ok(capacity.into()),
     };

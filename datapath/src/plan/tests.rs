@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
@@ -11,7 +11,22 @@ const OTHER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
 
 fn entry(last: u8, interface: InterfaceIndex) -> Entry {
     Entry {
-        address: Ipv4Addr::new(10, 0, 10, last),
+        address: Ipv4Addr::new(10, 0, 10, last).into(),
+        interface,
+    }
+}
+
+/// An IPv6 address; those whose last part is the same modulo 4 share a group.
+fn entry_v6(last: u16, interface: InterfaceIndex) -> Entry {
+    Entry {
+        address: Ipv6Addr::new(0x2004, 0, 0, 0, 0, last / 4, 0, last % 4).into(),
+        interface,
+    }
+}
+
+fn group(last: u16, interface: InterfaceIndex) -> Group {
+    Group {
+        address: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, last % 4),
         interface,
     }
 }
@@ -29,6 +44,7 @@ fn observed(attachment: Attachment, entries: &[(Entry, u64)]) -> Observed {
         attached: [(ETH0, attachment)].into(),
         interfaces: [(ETH0, MAC)].into(),
         entries: entries.iter().copied().collect(),
+        groups: BTreeSet::new(),
     }
 }
 
@@ -42,6 +58,8 @@ fn apply(mut kernel: Observed, actions: &[Action]) -> Observed {
                 kernel.attached.insert(interface, Attachment::Current);
             }
             Action::Detach(interface) => drop(kernel.attached.remove(&interface)),
+            Action::JoinGroup(group) => drop(kernel.groups.insert(group)),
+            Action::LeaveGroup(group) => drop(kernel.groups.remove(&group)),
             Action::AddEntry(entry) => drop(kernel.entries.insert(entry, 0)),
             Action::RemoveEntry(entry) => drop(kernel.entries.remove(&entry)),
             Action::Announce(..) => {}
@@ -69,6 +87,30 @@ fn after_a_restart_the_program_is_replaced_and_nothing_is_announced() {
     let wanted = desired(&[(ETH0, MAC)], &[entry(0, ETH0)], View::Complete);
     let found = observed(Attachment::Outdated, &[(entry(0, ETH0), 7)]);
     assert_eq!(plan(&wanted, &found), [Action::Replace(ETH0)]);
+}
+
+#[test]
+fn a_group_is_joined_before_it_is_asked_and_left_with_its_last_address() {
+    let (one, other) = (entry_v6(1, ETH0), entry_v6(5, ETH0));
+    let both = desired(&[(ETH0, MAC)], &[one, other], View::Complete);
+    let found = observed(Attachment::Current, &[]);
+    let actions = plan(&both, &found);
+    let answered = [
+        Action::JoinGroup(group(1, ETH0)),
+        Action::AddEntry(one),
+        Action::Announce(one, MAC),
+        Action::AddEntry(other),
+        Action::Announce(other, MAC),
+    ];
+    assert_eq!(actions, answered);
+    let held = apply(found, &actions);
+    let first_gone = desired(&[(ETH0, MAC)], &[other], View::Complete);
+    assert_eq!(plan(&first_gone, &held), [Action::RemoveEntry(one)]);
+    let held = apply(held.clone(), &plan(&first_gone, &held));
+    assert_eq!(
+        plan(&desired(&[(ETH0, MAC)], &[], View::Complete), &held),
+        [Action::RemoveEntry(other), Action::LeaveGroup(group(1, ETH0))]
+    );
 }
 
 #[test]
@@ -121,8 +163,11 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn some_entries()(which in prop::collection::btree_set((0..4u8, 1..5u32), 0..8)) -> BTreeSet<Entry> {
-        which.into_iter().map(|(last, index)| entry(last, InterfaceIndex(index))).collect()
+    fn some_entries()(which in prop::collection::btree_set((0..12u8, 1..5u32), 0..12)) -> BTreeSet<Entry> {
+        which.into_iter().map(|(last, index)| match last {
+            0..4 => entry(last, InterfaceIndex(index)),
+            _ => entry_v6(last.into(), InterfaceIndex(index)),
+        }).collect()
     }
 }
 
@@ -131,11 +176,13 @@ prop_compose! {
         attached in prop::collection::btree_map(1..5u32, 0..3usize, 0..4),
         interfaces in some_macs(),
         entries in some_entries(),
+        groups in prop::collection::btree_set((0..4_u16, 1..5u32), 0..4),
     ) -> Observed {
         let kinds = [Attachment::Current, Attachment::Outdated, Attachment::Dead];
         let attached = attached.into_iter().map(|(index, kind)| (InterfaceIndex(index), kinds[kind])).collect();
         let entries = entries.into_iter().zip(1..).collect();
-        Observed { attached, interfaces, entries }
+        let groups = groups.into_iter().map(|(last, index)| group(last, InterfaceIndex(index))).collect();
+        Observed { attached, interfaces, entries, groups }
     }
 }
 
@@ -151,6 +198,8 @@ proptest! {
         prop_assert_eq!(&reached.attached, &all_current);
         let answerable: BTreeSet<_> = wanted.entries.iter().copied()
             .filter(|entry| wanted.interfaces.contains_key(&entry.interface)).collect();
+        let asked_through: BTreeSet<_> = answerable.iter().filter_map(Group::of).collect();
+        prop_assert_eq!(&reached.groups, &asked_through);
         prop_assert_eq!(reached.entries.keys().copied().collect::<BTreeSet<_>>(), answerable);
         for (entry, counter) in &reached.entries {
             prop_assert_eq!(*counter, kernel.entries.get(entry).copied().unwrap_or(0), "counters are kept");
@@ -165,6 +214,7 @@ proptest! {
         for (entry, counter) in &kernel.entries {
             prop_assert_eq!(reached.entries.get(entry), Some(counter));
         }
+        prop_assert!(reached.groups.is_superset(&kernel.groups));
         for interface in kernel.attached.keys() {
             prop_assert!(reached.attached.contains_key(interface));
         }

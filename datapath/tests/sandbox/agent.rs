@@ -1,6 +1,9 @@
 //! What an agent does, in a sandbox: open the data path, want addresses, bring the kernel there.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use aya::programs::{SchedClassifier, TcAttachType};
 use lightship_datapath::{
@@ -11,6 +14,7 @@ use lightship_datapath::{
 use super::{Station, index_of, mac_of, request};
 
 pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 10, 0);
+pub(crate) const VIP6: Ipv6Addr = Ipv6Addr::new(0x2004, 0, 0, 0, 0, 0, 0xab, 0xcdef);
 pub(crate) const CLIENT: [u8; 4] = [10, 0, 10, 99];
 pub(crate) const SOON: Duration = Duration::from_secs(2);
 /// Long enough for an answer that must not come.
@@ -25,13 +29,21 @@ pub(crate) fn near() -> InterfaceIndex {
 }
 
 pub(crate) fn vip() -> Entry {
+    entry(VIP)
+}
+
+pub(crate) fn entry(address: impl Into<IpAddr>) -> Entry {
     Entry {
-        address: VIP,
+        address: address.into(),
         interface: near(),
     }
 }
 
 pub(crate) fn desired(addresses: &[Ipv4Addr]) -> Desired {
+    desired_of(&addresses.iter().copied().map(IpAddr::from).collect::<Vec<_>>())
+}
+
+pub(crate) fn desired_of(addresses: &[IpAddr]) -> Desired {
     let interface = near();
     Desired {
         interfaces: [(interface, MacAddress(mac_of("near")))].into(),

@@ -62,9 +62,47 @@ pub(crate) fn enter() {
     ip("link set far up");
 }
 
+/// Puts `far` and one more cable, whose end is `client`, into a bridge that snoops and asks for listeners itself.
+pub(crate) fn add_switch() {
+    ip(
+        "link add name switch type bridge mcast_snooping 1 mcast_querier 1 mcast_mld_version 2 \
+        mcast_query_response_interval 10 mcast_startup_query_interval 20 mcast_query_interval 50",
+    );
+    ip("link add client type veth peer name port");
+    for member in ["far", "port"] {
+        ip(&format!("link set {member} master switch"));
+    }
+    for device in ["port", "client", "switch"] {
+        ip(&format!("link set dev {device} up"));
+    }
+}
+
+/// What a command prints.
+pub(crate) fn output(command: &str) -> String {
+    let mut words = command.split(' ');
+    let program = words.next().expect("a program");
+    let done = Command::new(program)
+        .args(words)
+        .output()
+        .expect("it is installed");
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// The solicited-node groups that are assigned to `near`.
+pub(crate) fn joined_groups() -> Vec<String> {
+    let shown = output("ip -6 -o addr show dev near");
+    let addresses = shown
+        .split_whitespace()
+        .filter_map(|word| word.strip_suffix("/128"));
+    addresses
+        .filter(|word| word.starts_with("ff02::1:ff"))
+        .map(str::to_owned)
+        .collect()
+}
+
 pub(crate) fn ip(arguments: &str) {
     let done = Command::new("ip")
-        .args(arguments.split(' '))
+        .args(arguments.split_whitespace())
         .status()
         .expect("iproute2 is installed");
     assert!(done.success(), "ip {arguments}");
@@ -115,14 +153,31 @@ pub(crate) struct Station {
 }
 
 const ARP: u16 = 0x0806;
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
 
 impl Station {
+    /// Receives ARP.
     pub(crate) fn on(interface: &str) -> Self {
+        Self::of(ARP, interface)
+    }
+
+    /// Receives IPv4.
+    pub(crate) fn ipv4_on(interface: &str) -> Self {
+        Self::of(IPV4, interface)
+    }
+
+    /// Receives IPv6.
+    pub(crate) fn ipv6_on(interface: &str) -> Self {
+        Self::of(IPV6, interface)
+    }
+
+    fn of(ethertype: u16, interface: &str) -> Self {
         let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
             .expect("a packet socket");
         let address = libc::sockaddr_ll {
             sll_family: libc::AF_PACKET.try_into().expect("a family"),
-            sll_protocol: ARP.to_be(),
+            sll_protocol: ethertype.to_be(),
             sll_ifindex: index_of(interface).try_into().expect("an index"),
             sll_hatype: 0,
             sll_pkttype: 0,

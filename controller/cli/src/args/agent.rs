@@ -57,6 +57,15 @@ pub(crate) struct AgentArgs {
         value_parser = clap::value_parser!(u32).range(1..=16_777_216)
     )]
     pub(crate) map_capacity: u32,
+    /// Whether pings to held addresses are answered: up to 1000 a second on each processor.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        env = "LIGHTSHIP_ANSWER_PING"
+    )]
+    pub(crate) answer_ping: bool,
     #[command(flatten)]
     pub(crate) timings: LeaseTimingArgs,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lightship_agent::{Agent, Options};
+use lightship_agent::{Agent, Options, Ping};
 use prometheus_client::registry::Registry;
 
 use crate::admin::{Admin, Shown};
@@ -26,6 +26,11 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()
             announce_interval: args.announce_interval,
             bpffs: args.bpffs,
             map_capacity: args.map_capacity,
+            ping: if args.answer_ping {
+                Ping::Answered
+            } else {
+                Ping::Passed
+            },
         };
         let mut registry = Registry::default();
         let agent = Agent::new(options, client, &mut registry);

@@ -1,41 +1,16 @@
 //! Properties of the decision about ARP frames.
 #![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
 
+mod node;
+
 use lightship_abi::{
     arp::{FRAME_LEN, MIN_ETHERNET_LEN, gratuitous},
-    layout::ResponderV4Key,
-    liveness::Gate,
     mac::MacAddress,
     outcome::Outcome,
-    verdict::{Tables, Verdict, decide},
+    verdict::{Verdict, arp::decide},
 };
+use node::{ALIVE, IFINDEX, OURS, SILENT, VIP};
 use proptest::prelude::*;
-
-const IFINDEX: u32 = 7;
-const VIP: [u8; 4] = [10, 0, 10, 0];
-const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
-
-struct Node {
-    gate: Gate,
-}
-
-impl Tables for Node {
-    type Entry = ();
-
-    fn entry(&self, key: ResponderV4Key) -> Option<()> {
-        (key == ResponderV4Key::new(VIP, IFINDEX)).then_some(())
-    }
-
-    fn interface(&self, ifindex: u32) -> Option<MacAddress> {
-        (ifindex == IFINDEX).then_some(OURS)
-    }
-
-    fn gate(&self) -> Gate {
-        self.gate
-    }
-}
-
-const ALIVE: Node = Node { gate: Gate::Open };
 
 #[derive(Clone, Copy, Debug)]
 struct Asks {
@@ -139,9 +114,8 @@ proptest! {
 
     #[test]
     fn a_silent_agent_answers_nothing(asks in request_for_us()) {
-        let silent = Node { gate: Gate::Closed };
         let mut bytes = frame(&asks);
-        prop_assert_eq!(decide(&mut bytes, IFINDEX, &silent), Verdict::Pass(Outcome::Gated));
+        prop_assert_eq!(decide(&mut bytes, IFINDEX, &SILENT), Verdict::Pass(Outcome::Gated));
         prop_assert_eq!(bytes, frame(&asks));
     }
 

@@ -1,0 +1,262 @@
+//! Neighbour discovery (RFC 4861): solicitations read, advertisements written.
+//!
+//! An advertisement here is always the same 86 bytes: Ethernet, IPv6, the message and one target link-layer address
+//! option. Whatever else a solicitation carried is its sender's business and is not sent back.
+
+use crate::{
+    checksum::Sum,
+    ipv6::{
+        self, ALL_NODES, DESTINATION_AT, HOP_LIMIT_AT, ICMPV6, LENGTH_AT, NEXT_HEADER_AT, Octets, PAYLOAD_AT,
+        SOURCE_AT, VERSION_AT,
+    },
+    mac::MacAddress,
+};
+
+/// A solicitation up to its options: Ethernet (14 bytes), IPv6 (40), the fixed part of the message (24).
+pub const HEAD_LEN: usize = 78;
+
+/// An advertisement.
+pub const FRAME_LEN: usize = 86;
+
+/// Options are read in blocks of this many octets, the unit of their lengths (RFC 4861 §4.6).
+pub const BLOCK_LEN: usize = 8;
+
+/// How many blocks of options are read: room for every option that a solicitation has outside of SEND (RFC 3971).
+pub const MAX_BLOCKS: usize = 32;
+
+/// The type of a neighbour solicitation (RFC 4861 §4.3).
+pub const SOLICITATION: u8 = 135;
+
+const ADVERTISEMENT: u8 = 136;
+const HOP_LIMIT: u8 = 255;
+const CODE_AT: usize = PAYLOAD_AT + 1;
+const CHECKSUM_AT: usize = PAYLOAD_AT + 2;
+const FLAGS_AT: usize = PAYLOAD_AT + 4;
+const TARGET_AT: usize = PAYLOAD_AT + 8;
+const MESSAGE_LEN: u16 = 24;
+const ADVERTISEMENT_LEN: u16 = 32;
+const SOURCE_LINK_LAYER: u8 = 1;
+const TARGET_LINK_LAYER: u8 = 2;
+const SOLICITED: u8 = 0x40;
+const OVERRIDE: u8 = 0x20;
+
+/// Where the options of a solicitation are read from: the kernel's is the socket buffer.
+pub trait Options {
+    /// The block that begins at this offset of the frame; none beyond its end.
+    fn block(&self, at: usize) -> Option<[u8; BLOCK_LEN]>;
+}
+
+/// A solicitation that RFC 4861 §7.1.1 lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Solicitation {
+    /// The station the frame is addressed to on Ethernet.
+    pub destination: MacAddress,
+    /// Where the answer goes.
+    pub intent: Intent,
+}
+
+/// What the sender of a solicitation is after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To learn who has the target address.
+    Ask,
+    /// To learn whether anybody has it, having no address yet: duplicate address detection (RFC 4862 §5.4.3).
+    Probe,
+    /// It writes from the target address: it believes to have it.
+    Claim,
+}
+
+/// Why a frame is no solicitation that may be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It breaks a rule of RFC 4861 §7.1.1, or its sender is a group.
+    Malformed,
+    /// Its hop limit is not 255: it has been through a router.
+    HopLimit,
+    /// Its checksum is wrong.
+    Checksum,
+    /// It has more options than are read.
+    TooLong,
+}
+
+/// The address that is asked for.
+#[inline(always)]
+#[must_use]
+pub fn target(frame: &[u8; FRAME_LEN]) -> Octets {
+    ipv6::address_at(frame, TARGET_AT)
+}
+
+/// Reads the first [`HEAD_LEN`] bytes of `frame` as a neighbour solicitation. `length` is that of the whole frame, its
+/// padding included.
+///
+/// # Errors
+/// Why it is none.
+#[inline(always)]
+pub fn parse(frame: &[u8; FRAME_LEN], length: usize, options: &impl Options) -> Result<Solicitation, Unfit> {
+    let payload = u16::from_be_bytes([frame[LENGTH_AT], frame[LENGTH_AT + 1]]);
+    let is_message = frame[VERSION_AT] >> 4 == 6
+        && frame[NEXT_HEADER_AT] == ICMPV6
+        && frame[PAYLOAD_AT] == SOLICITATION
+        && frame[CODE_AT] == 0
+        && payload >= MESSAGE_LEN
+        && usize::from(payload) + PAYLOAD_AT <= length;
+    let is_of_group = frame[6] & 1 == 1 || frame[SOURCE_AT] == 0xff || frame[TARGET_AT] == 0xff;
+    if !is_message || is_of_group {
+        return Err(Unfit::Malformed);
+    }
+    if frame[HOP_LIMIT_AT] != HOP_LIMIT {
+        return Err(Unfit::HopLimit);
+    }
+    let to_group = is_to_group(frame);
+    if !to_group && !ipv6::is_same(frame, DESTINATION_AT, TARGET_AT) {
+        return Err(Unfit::Malformed);
+    }
+    let sum = ipv6::sum(frame, HEAD_LEN);
+    let read = read_options(payload - MESSAGE_LEN, options, sum)?;
+    if !read.sum.is_intact() {
+        return Err(Unfit::Checksum);
+    }
+    let intent = if frame[SOURCE_AT + 15] == 0 && ipv6::begins_with_zeros(frame, SOURCE_AT) {
+        if !to_group || read.has_source == HasSource::Yes {
+            return Err(Unfit::Malformed);
+        }
+        Intent::Probe
+    } else if ipv6::is_same(frame, SOURCE_AT, TARGET_AT) {
+        Intent::Claim
+    } else {
+        Intent::Ask
+    };
+    Ok(Solicitation {
+        destination: MacAddress([frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]]),
+        intent,
+    })
+}
+
+/// Whether the destination is the target's solicited-node multicast address (RFC 4291 §2.7.1).
+#[inline(always)]
+fn is_to_group(frame: &[u8; FRAME_LEN]) -> bool {
+    // The prefix is ff02::1:ff00:0/104; its first 13 octets are read as two words that overlap.
+    const BEGIN: u64 = u64::from_ne_bytes([0xff, 2, 0, 0, 0, 0, 0, 0]);
+    const END: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 1, 0xff]);
+    let last = |at: usize| u32::from_ne_bytes([0, frame[at + 13], frame[at + 14], frame[at + 15]]);
+    let begin = ipv6::word(frame, DESTINATION_AT) ^ BEGIN;
+    let end = ipv6::word(frame, DESTINATION_AT + 5) ^ END;
+    begin | end | u64::from(last(DESTINATION_AT) ^ last(TARGET_AT)) == 0
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HasSource {
+    Yes,
+    No,
+}
+
+struct OptionsRead {
+    sum: Sum,
+    has_source: HasSource,
+}
+
+/// Walks the options, block by block: their lengths are not zero and end where the payload ends (RFC 4861 §4.6, §7.1.1).
+#[inline(always)]
+fn read_options(length: u16, options: &impl Options, mut sum: Sum) -> Result<OptionsRead, Unfit> {
+    let length = usize::from(length);
+    if !length.is_multiple_of(BLOCK_LEN) {
+        return Err(Unfit::Malformed);
+    }
+    let blocks = length / BLOCK_LEN;
+    if blocks > MAX_BLOCKS {
+        return Err(Unfit::TooLong);
+    }
+    let (mut of_option, mut has_source) = (0_u8, HasSource::No);
+    let mut read = 0;
+    while read < MAX_BLOCKS && read < blocks {
+        let block = options
+            .block(HEAD_LEN + BLOCK_LEN * read)
+            .ok_or(Unfit::Malformed)?;
+        sum = sum.with(&block);
+        if of_option == 0 {
+            of_option = block[1];
+            if of_option == 0 {
+                return Err(Unfit::Malformed);
+            }
+            if block[0] == SOURCE_LINK_LAYER {
+                has_source = HasSource::Yes;
+            }
+        }
+        of_option -= 1;
+        read += 1;
+    }
+    if of_option != 0 {
+        return Err(Unfit::Malformed);
+    }
+    Ok(OptionsRead { sum, has_source })
+}
+
+/// Turns a solicitation into the advertisement that answers it: `mac` has the address that was asked for.
+///
+/// Solicited, from the target address to the sender (RFC 4861 §7.2.4); a probe, whose sender has no address yet, is
+/// answered to all nodes and unsolicited.
+#[inline(always)]
+pub fn make_advertisement(frame: &mut [u8; FRAME_LEN], mac: MacAddress, intent: Intent) {
+    let flags = if intent == Intent::Probe {
+        put_station(frame, 0, ipv6::stations(ALL_NODES));
+        ipv6::put(frame, DESTINATION_AT, &ALL_NODES);
+        OVERRIDE
+    } else {
+        let mut at = 0;
+        while at < 6 {
+            frame[at] = frame[6 + at];
+            at += 1;
+        }
+        ipv6::copy(frame, SOURCE_AT, DESTINATION_AT);
+        SOLICITED | OVERRIDE
+    };
+    ipv6::copy(frame, TARGET_AT, SOURCE_AT);
+    complete(frame, mac, flags);
+}
+
+/// The unsolicited advertisement by which `mac` tells everybody that it has `address` (RFC 4861 §7.2.6).
+///
+/// `source` is an address of the sending interface (§4.4), or `address` itself where the interface has none.
+#[must_use]
+pub fn unsolicited(mac: MacAddress, address: Octets, source: Octets) -> [u8; FRAME_LEN] {
+    let mut frame = [0; FRAME_LEN];
+    put_station(&mut frame, 0, ipv6::stations(ALL_NODES));
+    ipv6::put(&mut frame, SOURCE_AT, &source);
+    ipv6::put(&mut frame, DESTINATION_AT, &ALL_NODES);
+    ipv6::put(&mut frame, TARGET_AT, &address);
+    complete(&mut frame, mac, OVERRIDE);
+    frame
+}
+
+/// Writes what all advertisements share around the addresses, which are in their places.
+#[inline(always)]
+fn complete(frame: &mut [u8; FRAME_LEN], mac: MacAddress, flags: u8) {
+    put_station(frame, 6, mac);
+    [frame[12], frame[13]] = ipv6::ETHERTYPE.to_be_bytes();
+    // Traffic class and flow label are the sender's own: zero.
+    [frame[14], frame[15], frame[16], frame[17]] = [0x60, 0, 0, 0];
+    [frame[LENGTH_AT], frame[LENGTH_AT + 1]] = ADVERTISEMENT_LEN.to_be_bytes();
+    frame[NEXT_HEADER_AT] = ICMPV6;
+    frame[HOP_LIMIT_AT] = HOP_LIMIT;
+    [frame[PAYLOAD_AT], frame[CODE_AT]] = [ADVERTISEMENT, 0];
+    [frame[CHECKSUM_AT], frame[CHECKSUM_AT + 1]] = [0, 0];
+    [
+        frame[FLAGS_AT],
+        frame[FLAGS_AT + 1],
+        frame[FLAGS_AT + 2],
+        frame[FLAGS_AT + 3],
+    ] = [flags, 0, 0, 0];
+    [frame[HEAD_LEN], frame[HEAD_LEN + 1]] = [TARGET_LINK_LAYER, 1];
+    put_station(frame, HEAD_LEN + 2, mac);
+    let checksum = ipv6::sum(frame, FRAME_LEN).checksum();
+    [frame[CHECKSUM_AT], frame[CHECKSUM_AT + 1]] = checksum.to_be_bytes();
+}
+
+#[inline(always)]
+const fn put_station(frame: &mut [u8; FRAME_LEN], at: usize, station: MacAddress) {
+    let mut i = 0;
+    while i < 6 {
+        frame[at + i] = station.0[i];
+        i += 1;
+    }
+}
