@@ -55,7 +55,28 @@ pub enum Error {
     },
 }
 
+/// What is known of a write that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It did nothing.
+    None,
+    /// It may have been carried out, or may be yet.
+    Unknown,
+}
+
 impl Error {
+    /// What the failed write may have done. Only a refusal that the API server states is certain.
+    pub(crate) fn effect(&self) -> Effect {
+        match self {
+            Self::Write { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if (400..500).contains(&status.code) => Effect::None,
+                _ => Effect::Unknown,
+            },
+            Self::Deadline { .. } => Effect::Unknown,
+            Self::List { .. } | Self::LeaderLease { .. } | Self::Encode { .. } => Effect::None,
+        }
+    }
+
     /// The category, as metrics label it.
     pub(crate) fn category(&self) -> &'static str {
         match self {

@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use error::Effect;
 pub use error::Error;
 
 use bindings::LeaseForm;
@@ -217,7 +218,7 @@ impl Operator {
         let kind = write.target.kind();
         match answer {
             Ok(answer) => {
-                self.metrics.wrote(kind, "written", took);
+                self.metrics.wrote(kind, write.done(), took);
                 for note in &write.notes {
                     info!(target = %write.target, reason = note.reason, "{}", note.message);
                 }
@@ -228,7 +229,10 @@ impl Operator {
             Err(error) => {
                 self.metrics.wrote(kind, error.category(), took);
                 report(&write.target, &error);
-                world.refused(write.target, clock.now());
+                match error.effect() {
+                    Effect::None => world.refused(write.target, clock.now()),
+                    Effect::Unknown => world.unanswered(write.target, clock.now()),
+                }
             }
         }
     }

@@ -75,6 +75,8 @@ pub(crate) struct Outbox {
     next_place: u64,
     in_flight: BTreeSet<Target>,
     resting: BTreeMap<Target, Rest>,
+    /// Objects of which it is not known what the last write did: they are read before anything is decided.
+    doubted: BTreeSet<Target>,
 }
 
 impl Outbox {
@@ -93,6 +95,17 @@ impl Outbox {
             self.resting.remove(&target);
         }
         self.touch(target);
+    }
+
+    /// It is not known what a write did to the object.
+    pub(crate) fn doubt(&mut self, target: Target) {
+        self.doubted.insert(target.clone());
+        self.touch(target);
+    }
+
+    /// Whether the object has to be read before it is written.
+    pub(crate) fn is_doubted(&self, target: &Target) -> bool {
+        self.doubted.contains(target)
     }
 
     /// Takes what may be written now, `most` at the most.
@@ -120,9 +133,10 @@ impl Outbox {
         self.in_flight.insert(target);
     }
 
-    /// The write came back done.
+    /// The write, or the read, came back done.
     pub(crate) fn written(&mut self, target: Target, now: Instant) {
         self.in_flight.remove(&target);
+        self.doubted.remove(&target);
         let pace = target.pace();
         if pace.is_zero() {
             self.resting.remove(&target);

@@ -1,7 +1,10 @@
 //! Everything the leader knows and has decided: watches feed it, writes come out of it. Nothing here awaits.
 
 mod by_address;
+mod claims;
 mod observe;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +20,7 @@ use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 
 use by_address::ByAddress;
+use claims::Claims;
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;
@@ -64,6 +68,8 @@ pub(crate) struct World {
     services: BTreeMap<ServiceId, Service>,
     /// Which services show an address in their status.
     shown: ByAddress,
+    /// Which services may come to show an address, or do so unseen.
+    claims: Claims,
     /// Which services have a lease that binds an address.
     bound: ByAddress,
     pools: BTreeMap<PoolName, CiliumLoadBalancerIPPool>,
@@ -99,6 +105,7 @@ impl World {
             ]),
             services: BTreeMap::new(),
             shown: ByAddress::default(),
+            claims: Claims::default(),
             bound: ByAddress::default(),
             pools: BTreeMap::new(),
             policies: BTreeMap::new(),
@@ -113,16 +120,22 @@ impl World {
     /// Lets time pass: graces end, heartbeats expire.
     pub(crate) fn advance(&mut self, now: Instant) {
         self.ipam.advance(now);
+        for id in self.claims.advance(now) {
+            self.outbox.doubt(Target::Service(id));
+        }
         self.weigh_heartbeats(now);
     }
 
     /// When [`Self::advance`] or the outbox has something to do next.
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let expiry = self.cluster.heartbeats.next_expiry(now);
-        [self.ipam.next_deadline(), expiry, self.outbox.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            self.ipam.next_deadline(),
+            self.claims.next_deadline(),
+            self.outbox.next_due(),
+            expiry,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether every watch has listed, so that decisions are taken.
@@ -191,10 +204,13 @@ impl World {
             .insert(id.clone(), index::service::announceable(service, addresses));
     }
 
-    /// Whether a service that does not share the address shows it.
+    /// Whether a service that does not share the address shows it, or may come to by a write that is under way.
     fn shown_elsewhere(&self, id: &ServiceId, address: IpAddr) -> bool {
         let shares = |other: &ServiceId| self.ipam.holders(address).any(|holder| holder == other);
-        let mut showing = self.shown.services(&address);
+        let mut showing = self
+            .shown
+            .services(&address)
+            .chain(self.claims.services(&address));
         showing.any(|other| other != id && !shares(other))
     }
 

@@ -114,8 +114,38 @@ impl Writer {
                 Ok(Answer::Policy(Box::new(policy)))
             }
             (Target::Lease(id), Content::Lease(write)) => self.send_lease(id, write).await,
+            (target, Content::Read) => self.read(target).await,
+            (Target::Lease(id), Content::ReadLease(name)) => {
+                let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+                let lease = api.get_opt(name).await?;
+                Ok(lease.map_or(Answer::LeaseDeleted(id.clone()), |lease| {
+                    Answer::Lease(Box::new(lease))
+                }))
+            }
             // Only leases are written as leases, and a lease has no status.
-            (Target::Lease(_), Content::Status(_)) | (_, Content::Lease(_)) => Ok(Answer::Gone),
+            (Target::Lease(_), Content::Status(_)) | (_, Content::Lease(_) | Content::ReadLease(_)) => {
+                Ok(Answer::Gone)
+            }
+        }
+    }
+
+    async fn read(&self, target: &Target) -> Result<Answer, kube::Error> {
+        let client = self.client.clone();
+        match target {
+            Target::Service(id) => {
+                let api: Api<Service> = Api::namespaced(client, &id.namespace);
+                Ok(Answer::Service(Box::new(api.get(&id.name).await?)))
+            }
+            Target::Pool(name) => {
+                let api: Api<CiliumLoadBalancerIPPool> = Api::all(client);
+                Ok(Answer::Pool(Box::new(api.get(name.as_str()).await?)))
+            }
+            Target::Policy(name) => {
+                let api: Api<CiliumL2AnnouncementPolicy> = Api::all(client);
+                Ok(Answer::Policy(Box::new(api.get(name.as_str()).await?)))
+            }
+            // Leases are read by their own name.
+            Target::Lease(_) => Ok(Answer::Gone),
         }
     }
 

@@ -18,10 +18,14 @@ use crate::index;
 use crate::outbox::Target;
 use crate::watches::Change;
 
+/// The version of an object as a number, as the API server compares them.
+pub(super) fn version(object: &impl kube::ResourceExt) -> Option<u64> {
+    object.meta().resource_version.as_deref()?.parse().ok()
+}
+
 /// Whether `seen` is older than what is known already, as an echo of a write that we have the answer to is.
-fn is_older(seen: Option<String>, known: Option<String>) -> bool {
-    let number = |version: Option<String>| version.and_then(|version| version.parse::<u64>().ok());
-    matches!((number(seen), number(known)), (Some(seen), Some(known)) if seen < known)
+fn is_older<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
+    matches!((version(seen), known.and_then(version)), (Some(seen), Some(known)) if seen < known)
 }
 
 impl World {
@@ -53,6 +57,9 @@ impl World {
                 .remove(&id)
                 .map(|service| index::service::addresses(&service));
             self.show(&id, &before.unwrap_or_default(), &[]);
+            for address in self.claims.end(&id) {
+                self.let_go(address);
+            }
             self.ipam.delete_service(&id, now);
             self.refresh_announceable(&id);
         }
@@ -62,12 +69,11 @@ impl World {
     /// Takes in a service, from a watch or as the answer to a write.
     pub(super) fn observe_service(&mut self, service: Service, now: Instant) {
         let id = index::service::id(&service);
-        let known = self
-            .services
-            .get(&id)
-            .and_then(kube::ResourceExt::resource_version);
-        if is_older(service.resource_version(), known) {
+        if is_older(&service, self.services.get(&id)) {
             return;
+        }
+        for address in self.claims.seen(&id, version(&service)) {
+            self.let_go(address);
         }
         let facts = index::service::facts(&service, self.default_class);
         let ingress = facts.ingress.clone();
@@ -118,11 +124,7 @@ impl World {
     /// Takes in a pool's status, from a watch or as the answer to a write.
     pub(super) fn observe_pool(&mut self, pool: CiliumLoadBalancerIPPool) {
         let name = PoolName::from(pool.name_any());
-        let known = self
-            .pools
-            .get(&name)
-            .and_then(kube::ResourceExt::resource_version);
-        if !is_older(pool.resource_version(), known) {
+        if !is_older(&pool, self.pools.get(&name)) {
             self.pools.insert(name.clone(), pool);
             self.outbox.observed(Target::Pool(name));
         }
@@ -147,11 +149,7 @@ impl World {
     /// Takes in a policy, from a watch or as the answer to a write.
     pub(super) fn observe_policy(&mut self, policy: CiliumL2AnnouncementPolicy) {
         let name = PolicyName::from(policy.name_any());
-        let known = self
-            .policies
-            .get(&name)
-            .and_then(|(known, _)| known.resource_version());
-        if is_older(policy.resource_version(), known) {
+        if is_older(&policy, self.policies.get(&name).map(|(known, _)| known)) {
             return;
         }
         let reading = index::policy::policy(&policy);
@@ -201,8 +199,7 @@ impl World {
     /// Takes in a service lease, from a watch or as the answer to a write.
     pub(super) fn observe_lease(&mut self, lease: Lease) {
         let id = bound_service(&lease);
-        let known = self.leases.get(&id).and_then(kube::ResourceExt::resource_version);
-        if is_older(lease.resource_version(), known) {
+        if is_older(&lease, self.leases.get(&id)) {
             return;
         }
         match lease::binding(&lease) {

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tracing::error;
 
 use super::World;
+use super::observe::version;
 use crate::bindings::{LeaseWrite, lease_name};
 use crate::error::Error;
 use crate::index;
@@ -39,6 +40,16 @@ pub(crate) struct Write {
     pub(crate) regarding: Vec<ObjectReference>,
 }
 
+impl Write {
+    /// What came of it once it is done, as metrics label it.
+    pub(crate) fn done(&self) -> &'static str {
+        match self.content {
+            Content::Status(_) | Content::Lease(_) => "written",
+            Content::Read | Content::ReadLease(_) => "read",
+        }
+    }
+}
+
 /// The content of a write.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
@@ -46,6 +57,10 @@ pub(crate) enum Content {
     Status(Value),
     /// A write of a lease.
     Lease(LeaseWrite),
+    /// No write, but a read of an object of which it is not known what the last write did.
+    Read,
+    /// The same for the lease of this name.
+    ReadLease(String),
 }
 
 /// What the API server answered to a write.
@@ -80,7 +95,13 @@ impl World {
     pub(crate) fn written(&mut self, target: Target, answer: Answer, now: Instant) {
         self.outbox.written(target, now);
         match answer {
-            Answer::Service(service) => self.observe_service(*service, now),
+            Answer::Service(service) => {
+                let over = self.claims.read(&index::service::id(&service));
+                self.observe_service(*service, now);
+                for address in over {
+                    self.let_go(address);
+                }
+            }
             Answer::Pool(pool) => self.observe_pool(*pool),
             Answer::Policy(policy) => self.observe_policy(*policy),
             Answer::Lease(lease) => self.observe_lease(*lease),
@@ -89,9 +110,24 @@ impl World {
         }
     }
 
-    /// The write to `target` was refused or not answered; it is decided again.
+    /// The write to `target` was refused; it is decided again.
     pub(crate) fn refused(&mut self, target: Target, now: Instant) {
+        if let Target::Service(id) = &target {
+            for address in self.claims.refused(id) {
+                self.let_go(address);
+            }
+        }
         self.outbox.failed(target, now);
+    }
+
+    /// The write to `target` was not answered, so that it may have been carried out or may be yet: the object is read
+    /// before anything is decided about it.
+    pub(crate) fn unanswered(&mut self, target: Target, now: Instant) {
+        if let Target::Service(id) = &target {
+            self.claims.unanswered(id, now);
+        }
+        self.outbox.failed(target.clone(), now);
+        self.outbox.doubt(target);
     }
 
     /// Objects that say what they should already need no write, so more are looked at until enough are found.
@@ -120,6 +156,9 @@ impl World {
     }
 
     fn write(&mut self, target: &Target, wall: Timestamp) -> Result<Option<Write>, Error> {
+        if self.outbox.is_doubted(target) {
+            return Ok(Some(self.read(target)));
+        }
         match target {
             Target::Service(id) => Ok(self.service_write(id, wall)),
             Target::Lease(id) => self.lease_write(id, wall),
@@ -128,11 +167,25 @@ impl World {
         }
     }
 
-    fn service_write(&self, id: &ServiceId, wall: Timestamp) -> Option<Write> {
+    fn read(&self, target: &Target) -> Write {
+        let content = match target {
+            Target::Lease(id) => Content::ReadLease(lease_name(id, self.leases.get(id), &self.lease_names)),
+            Target::Service(_) | Target::Pool(_) | Target::Policy(_) => Content::Read,
+        };
+        Write {
+            target: target.clone(),
+            content,
+            notes: vec![],
+            regarding: vec![],
+        }
+    }
+
+    fn service_write(&mut self, id: &ServiceId, wall: Timestamp) -> Option<Write> {
         let service = self.services.get(id)?;
         let allocation = self.ipam.allocation(id)?;
         let given = allocation.given.iter().map(|given| given.address);
-        let shown_elsewhere: BTreeSet<_> = given.filter(|one| self.shown_elsewhere(id, *one)).collect();
+        let (shown_elsewhere, to_show): (BTreeSet<_>, BTreeSet<_>) =
+            given.partition(|one| self.shown_elsewhere(id, *one));
         let owner = index::service::facts(service, self.default_class).ingress_owner;
         let outcome = self.placements.get(id);
         let decided = Decided {
@@ -142,12 +195,15 @@ impl World {
             shown_elsewhere: &shown_elsewhere,
         };
         let update = status::service::update(service, decided, wall)?;
-        Some(Write {
+        let write = Write {
             target: Target::Service(id.clone()),
             content: Content::Status(update.patch),
             notes: update.notes,
             regarding: vec![service.object_ref(&())],
-        })
+        };
+        let version = version(service);
+        self.claims.sent(id, version, to_show.into_iter().collect());
+        Some(write)
     }
 
     fn lease_write(&mut self, id: &ServiceId, wall: Timestamp) -> Result<Option<Write>, Error> {

@@ -1,0 +1,104 @@
+//! Whole leaders against a small API server: what is lost, refused, late or not answered never shows an address twice.
+
+mod server;
+mod writes;
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use lightship_core::timing::LeaseTimings;
+use lightship_edge::watch::Seen;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::watches::Change;
+use server::Server;
+
+const ALL: usize = 64;
+
+fn at(milliseconds: u64) -> Instant {
+    Instant::after_start(Duration::from_millis(milliseconds))
+}
+
+fn web(name: &str, annotations: &Value) -> Service {
+    let service = json!({
+        "metadata": {
+            "namespace": "default", "name": name, "generation": 1, "annotations": annotations,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"type": "LoadBalancer", "ipFamilies": ["IPv4"], "ports": [{"port": 80, "protocol": "TCP"}]},
+    });
+    serde_json::from_value(service).unwrap()
+}
+
+fn plain(name: &str) -> Service {
+    web(name, &json!({}))
+}
+
+fn pool(name: &str, cidr: &str) -> CiliumLoadBalancerIPPool {
+    let pool = json!({
+        "apiVersion": "cilium.io/v2", "kind": "CiliumLoadBalancerIPPool",
+        "metadata": {"name": name, "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"blocks": [{"cidr": cidr}]},
+    });
+    serde_json::from_value(pool).unwrap()
+}
+
+/// A leader that has listed everything the server has.
+fn leader(server: &Server, now: Instant) -> World {
+    let form = LeaseForm {
+        namespace: "kube-system".to_owned(),
+        timings: LeaseTimings::default(),
+    };
+    let mut world = World::new(form, DefaultClass::LbIpam);
+    let lists = [
+        Change::Service(Seen::Listed(server.services())),
+        Change::Pool(Seen::Listed(server.pools())),
+        Change::Policy(Seen::Listed(vec![])),
+        Change::Node(Seen::Listed(vec![])),
+        Change::Binding(Seen::Listed(vec![])),
+        Change::Heartbeat(Seen::Listed(vec![])),
+    ];
+    for list in lists {
+        world.observe(list, now);
+    }
+    world
+}
+
+fn see(world: &mut World, server: &Server, name: &str, now: Instant) {
+    let service = Box::new(server.service(name).unwrap());
+    world.observe(Change::Service(Seen::Applied(service)), now);
+}
+
+fn target(name: &str) -> Target {
+    Target::Service(ServiceId::new("default", name))
+}
+
+/// The writes of services that are due; those of pools are carried out.
+fn due(world: &mut World, server: &mut Server, now: Instant) -> Vec<Write> {
+    let (pools, services) = world
+        .decide(now, ALL)
+        .into_iter()
+        .partition(|write| matches!(write.target, Target::Pool(_)));
+    for write in pools {
+        let answer = server.carry_out(&write).unwrap();
+        world.written(write.target, answer, now);
+    }
+    services
+}
+
+/// Carries out what is due until nothing is.
+fn settle(world: &mut World, server: &mut Server, now: Instant) {
+    loop {
+        let writes = due(world, server, now);
+        if writes.is_empty() {
+            return;
+        }
+        for write in writes {
+            match server.carry_out(&write) {
+                Ok(answer) => world.written(write.target, answer, now),
+                Err(_) => world.refused(write.target, now),
+            }
+        }
+    }
+}
