@@ -1,0 +1,263 @@
+//! Addresses through a real API server: what only it can show of the contract.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use lightship_tests::{
+    Lab, Options, eventually,
+    lab::{testing::TestLab, unit::Action},
+};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An API server and operators; no nodes are needed to hand out addresses.
+fn lab(test: &str) -> TestLab {
+    let lab = TestLab::up(
+        test,
+        &Options {
+            nodes: 1,
+            bare: true,
+            ..Options::default()
+        },
+    )
+    .unwrap();
+    lab.install_manifests().unwrap();
+    lab.operator(Action::Start, 1).unwrap();
+    lab
+}
+
+fn pool(name: &str, spec: &str) -> String {
+    let head = "apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\n";
+    format!("---\n{head}metadata: {{name: {name}}}\nspec: {{{spec}}}\n")
+}
+
+fn service(name: &str, metadata: &str, spec: &str) -> String {
+    let metadata = format!("metadata: {{name: {name}, namespace: default{metadata}}}\n");
+    let spec = format!("spec: {{type: LoadBalancer, ports: [{{port: 80}}]{spec}}}\n");
+    format!("---\napiVersion: v1\nkind: Service\n{metadata}{spec}")
+}
+
+fn ingress(lab: &Lab, name: &str) -> Result<Vec<String>> {
+    let status = &lab.get(&["service", name])?["status"]["loadBalancer"]["ingress"];
+    let entries = status.as_array().cloned().unwrap_or_default();
+    Ok(entries
+        .iter()
+        .map(|entry| entry["ip"].as_str().unwrap_or_default().to_owned())
+        .collect())
+}
+
+fn has(lab: &Lab, name: &str, addresses: &[&str]) {
+    eventually(&format!("{name} to have {addresses:?}"), PATIENCE, || {
+        let shown = ingress(lab, name)?;
+        ensure!(shown == addresses, "it has {shown:?}");
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// The reason and message of a service's request condition.
+fn says(lab: &Lab, name: &str, reason: &str, words: &str) {
+    eventually(&format!("{name} to say {reason}"), PATIENCE, || {
+        let service = lab.get(&["service", name])?;
+        let conditions = service["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let one = conditions
+            .iter()
+            .find(|one| one["type"] == "cilium.io/IPAMRequestSatisfied")
+            .context("it has no condition yet")?;
+        let message = one["message"].as_str().unwrap_or_default();
+        ensure!(
+            one["reason"] == reason && message.contains(words),
+            "it says {one}"
+        );
+        Ok(())
+    })
+    .unwrap();
+}
+
+fn version(lab: &Lab, name: &str) -> String {
+    lab.get(&["service", name]).unwrap()["metadata"]["resourceVersion"].to_string()
+}
+
+#[test]
+fn an_address_stays_for_as_long_as_a_pool_covers_it() {
+    let lab = lab("stays");
+    lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
+        .unwrap();
+    has(&lab, "web", &["10.0.10.0"]);
+    let before = version(&lab, "web");
+    // In other words, wider, smaller elsewhere, disabled, in conflict, gone and back at once.
+    for spec in [
+        "blocks: [{start: 10.0.10.0, stop: 10.0.10.255}]",
+        "blocks: [{cidr: 10.0.0.0/16}]",
+        "blocks: [{cidr: 10.0.10.0/30}]",
+        "blocks: [{cidr: 10.0.10.0/30}], disabled: true",
+    ] {
+        lab.apply(&pool("p", spec)).unwrap();
+        lab.apply(&pool("later", "blocks: [{cidr: 10.0.10.0/24}]"))
+            .unwrap();
+    }
+    lab.kubectl(&["delete", "ippools", "p", "later"]).unwrap();
+    lab.apply(&pool("p", "blocks: [{cidr: 10.0.10.0/24}]")).unwrap();
+    // The answer to a new service shows that all of this was taken in.
+    lab.apply(&service("after", "", "")).unwrap();
+    has(&lab, "after", &["10.0.10.1"]);
+    assert_eq!(ingress(&lab, "web").unwrap(), ["10.0.10.0"]);
+    assert_eq!(
+        version(&lab, "web"),
+        before,
+        "the service was written without a cause"
+    );
+    lab.down().unwrap();
+}
+
+#[test]
+fn what_is_asked_for_is_had_or_explained_and_a_freed_address_serves_who_waits() {
+    let lab = lab("asked");
+    let asking = |name: &str, ips: &str| {
+        service(
+            name,
+            &format!(", annotations: {{lbipam.cilium.io/ips: \"{ips}\"}}"),
+            "",
+        )
+    };
+    lab.apply(&pool(
+        "p",
+        "blocks: [{cidr: 10.0.10.0/24}], serviceSelector: {matchLabels: {color: blue}}",
+    ))
+    .unwrap();
+    lab.apply(&pool("q", "blocks: [{start: 10.0.3.5, stop: 10.0.3.15}]"))
+        .unwrap();
+    lab.apply(&asking("first", "10.0.3.9")).unwrap();
+    has(&lab, "first", &["10.0.3.9"]);
+    lab.apply(&asking("second", "10.0.3.9")).unwrap();
+    says(
+        &lab,
+        "second",
+        "already_allocated",
+        "service default/first has it",
+    );
+    lab.apply(&asking("unlabelled", "10.0.10.4")).unwrap();
+    says(&lab, "unlabelled", "pool_selector_mismatch", "color=blue");
+    lab.apply(&asking("nowhere", "192.0.2.1")).unwrap();
+    says(&lab, "nowhere", "no_pool", "no pool contains it");
+    lab.apply(&asking("garbled", "10.0.3")).unwrap();
+    says(&lab, "garbled", "bad_request", "\"10.0.3\"");
+    lab.kubectl(&["delete", "service", "first"]).unwrap();
+    has(&lab, "second", &["10.0.3.9"]);
+    lab.kubectl(&["label", "service", "unlabelled", "color=blue"])
+        .unwrap();
+    has(&lab, "unlabelled", &["10.0.10.4"]);
+    lab.down().unwrap();
+}
+
+#[test]
+fn other_writers_of_a_status_lose_nothing_and_take_nothing() {
+    let lab = lab("writers");
+    lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
+        .unwrap();
+    has(&lab, "web", &["10.0.10.0"]);
+    let patch = |name: &str, body: &str| {
+        let subresource = "--subresource=status";
+        lab.kubectl(&[
+            "patch",
+            "service",
+            name,
+            subresource,
+            "--type=strategic",
+            "-p",
+            body,
+        ])
+        .unwrap()
+    };
+    // Another controller's condition stays beside ours through our next write.
+    patch(
+        "web",
+        r#"{"status":{"conditions":[{"type":"example.com/Seen","status":"True","reason":"seen","message":"",
+            "lastTransitionTime":"2026-01-01T00:00:00Z"}]}}"#,
+    );
+    // Somebody clears the ingress: the same address comes back.
+    lab.kubectl(&[
+        "patch",
+        "service",
+        "web",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        r#"{"status":{"loadBalancer":{"ingress":null}}}"#,
+    ])
+    .unwrap();
+    has(&lab, "web", &["10.0.10.0"]);
+    let conditions = lab.get(&["service", "web"]).unwrap()["status"]["conditions"].to_string();
+    assert!(conditions.contains("example.com/Seen"), "{conditions}");
+    // A service of another class is left alone, and so is what another controller gave.
+    lab.apply(&service("foreign", "", ", loadBalancerClass: example.com/other"))
+        .unwrap();
+    lab.kubectl(&[
+        "patch",
+        "service",
+        "foreign",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        r#"{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.7"}]}}}"#,
+    ])
+    .unwrap();
+    let before = version(&lab, "foreign");
+    lab.apply(&service("after", "", "")).unwrap();
+    has(&lab, "after", &["10.0.10.1"]);
+    assert_eq!(version(&lab, "foreign"), before);
+    lab.down().unwrap();
+}
+
+#[test]
+fn a_frozen_leader_is_replaced_and_thawed_does_no_harm() {
+    let lab = lab("thaw");
+    lab.operator(Action::Start, 2).unwrap();
+    lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
+        .unwrap();
+    has(&lab, "web", &["10.0.10.0"]);
+    lab.operator(Action::Freeze, 1).unwrap();
+    // What changes meanwhile the frozen one will see late: the address goes from one service to another.
+    lab.kubectl(&["delete", "service", "web"]).unwrap();
+    lab.apply(&service("next", "", "")).unwrap();
+    has(&lab, "next", &["10.0.10.0"]);
+    lab.operator(Action::Thaw, 1).unwrap();
+    let leader = |lab: &Lab| {
+        let lease = lab.get(&["lease", "-n", "kube-system", "lightship-operator"])?;
+        Ok::<_, anyhow::Error>(
+            lease["spec"]["holderIdentity"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
+    };
+    lab.apply(&service("after", "", "")).unwrap();
+    has(&lab, "after", &["10.0.10.1"]);
+    assert_eq!(leader(&lab).unwrap(), "operator-2");
+    assert_eq!(ingress(&lab, "next").unwrap(), ["10.0.10.0"]);
+    lab.down().unwrap();
+}
+
+#[test]
+fn an_api_server_that_is_away_for_a_while_costs_nothing() {
+    let lab = lab("away");
+    lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
+        .unwrap();
+    has(&lab, "web", &["10.0.10.0"]);
+    let before = version(&lab, "web");
+    lab.api(Action::Freeze).unwrap();
+    eventually("the operator to notice", PATIENCE, || {
+        let said = lab.logs("operator-1")?;
+        ensure!(said.contains("does not lead any more"), "it still leads");
+        Ok(())
+    })
+    .unwrap();
+    lab.api(Action::Thaw).unwrap();
+    lab.apply(&service("after", "", "")).unwrap();
+    has(&lab, "after", &["10.0.10.1"]);
+    assert_eq!(version(&lab, "web"), before);
+    lab.down().unwrap();
+}
