@@ -105,6 +105,11 @@ pub(super) fn plug_in(folder: &Folder, fabric: &Host, host: &Host, slot: u8) -> 
         host.lan_address()
     )];
     if host.is_node() {
+        // What tells a node's uplink from a pod's cable, both being veths here. Nothing is behind the jumpbox.
+        inside.push(format!(
+            "route add default via {} dev {LAN}\n",
+            Host::jumpbox().lan_address()
+        ));
         ports.push(wire(MANAGEMENT, "mgmt", MANAGEMENT_SEGMENT));
         let address = management_address(slot, number);
         inside.push(format!(
