@@ -43,7 +43,7 @@ use writer::Writer;
 const BATCH: usize = 512;
 
 /// Writes under way at once: enough to keep an API server busy, few enough not to queue in front of it.
-const MOST_IN_FLIGHT: usize = 64;
+const MOST_IN_FLIGHT: usize = 16;
 
 /// Counting everything anew at every change would cost more than the changes.
 const TALLY_PACE: Duration = Duration::from_secs(1);
@@ -108,7 +108,11 @@ impl Operator {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => break,
-                changed = leadership.wait_for(Option::is_some) => if changed.is_err() { break },
+                changed = leadership.wait_for(|until| until.is_some_and(|until| clock.now() < until)) => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
             }
             info!(identity = self.options.identity, "leads");
             self.metrics.leads();

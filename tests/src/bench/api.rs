@@ -100,7 +100,10 @@ async fn write(
                 field_manager: Some("bench".to_owned()),
                 ..PatchParams::default()
             };
-            match api.patch_status(&name(number), &params, &Patch::Merge(body)).await {
+            match api
+                .patch_status(&name(number), &params, &Patch::Merge(body))
+                .await
+            {
                 // The one service that a part of the benchmark deletes.
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
                 answer => answer.map(drop),
@@ -172,18 +175,25 @@ pub(crate) fn is_judged(service: &Service, reason: &str) -> bool {
         .any(|one| one.type_ == REQUEST_SATISFIED && one.reason == reason)
 }
 
-/// Deletes one of the services that shows an address.
-pub(crate) async fn delete_one_with_address(client: &Client) -> Result<()> {
+/// Deletes the service that shows an address, and returns how long it takes until another one shows it.
+pub(crate) async fn hand_over(client: &Client) -> Result<Duration> {
     let api = services(client);
-    let all = api.list(&ListParams::default()).await?;
-    let name = all
-        .items
-        .iter()
-        .find(|service| has_address(service))
-        .and_then(|one| one.metadata.name.clone());
-    let name = name.context("failed to find a service with an address")?;
-    api.delete(&name, &DeleteParams::default()).await?;
-    Ok(())
+    let mut events = std::pin::pin!(watcher(api.clone(), watcher::Config::default()));
+    let mut owner = None;
+    let mut start = None;
+    while let Some(event) = events.next().await {
+        match (event?, start) {
+            (Event::InitApply(service), _) if has_address(&service) => owner = service.metadata.name,
+            (Event::InitDone, _) => {
+                let name = owner.take().context("failed to find a service with an address")?;
+                start = Some(Instant::now());
+                api.delete(&name, &DeleteParams::default()).await?;
+            }
+            (Event::Apply(service), Some(start)) if has_address(&service) => return Ok(start.elapsed()),
+            _ => {}
+        }
+    }
+    anyhow::bail!("failed to watch services: the watch ended")
 }
 
 /// Requests the API server has served, by resource, subresource and verb.

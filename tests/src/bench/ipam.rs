@@ -138,10 +138,7 @@ async fn full_pool(lab: &Lab, client: &Client, services: u32) -> Result<Vec<Figu
         .iter()
         .map(|resource| difference(&before, &after, resource))
         .sum();
-    let start = Instant::now();
-    api::delete_one_with_address(client).await?;
-    api::until(client, 1, api::has_address).await?;
-    let freed = start.elapsed();
+    let freed = api::hand_over(client).await?;
     let trip = api::patch(client, 1..2, 1).await?;
     Ok(vec![
         Figure::alone(
