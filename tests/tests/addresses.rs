@@ -11,19 +11,16 @@ use lightship_tests::{
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An API server and operators; no nodes are needed to hand out addresses.
-fn lab(test: &str) -> TestLab {
-    let lab = TestLab::up(
-        test,
-        &Options {
-            nodes: 1,
-            bare: true,
-            ..Options::default()
-        },
-    )
-    .unwrap();
-    lab.install_manifests().unwrap();
-    lab.operator(Action::Start, 1).unwrap();
-    lab
+fn lab(test: &str) -> Result<TestLab> {
+    let options = Options {
+        nodes: 1,
+        bare: true,
+        ..Options::default()
+    };
+    let lab = TestLab::up(test, &options)?;
+    lab.install_manifests()?;
+    lab.operator(Action::Start, 1)?;
+    Ok(lab)
 }
 
 fn pool(name: &str, spec: &str) -> String {
@@ -46,17 +43,16 @@ fn ingress(lab: &Lab, name: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-fn has(lab: &Lab, name: &str, addresses: &[&str]) {
+fn has(lab: &Lab, name: &str, addresses: &[&str]) -> Result<()> {
     eventually(&format!("{name} to have {addresses:?}"), PATIENCE, || {
         let shown = ingress(lab, name)?;
         ensure!(shown == addresses, "it has {shown:?}");
         Ok(())
     })
-    .unwrap();
 }
 
 /// The reason and message of a service's request condition.
-fn says(lab: &Lab, name: &str, reason: &str, words: &str) {
+fn says(lab: &Lab, name: &str, reason: &str, words: &str) -> Result<()> {
     eventually(&format!("{name} to say {reason}"), PATIENCE, || {
         let service = lab.get(&["service", name])?;
         let conditions = service["status"]["conditions"]
@@ -74,20 +70,19 @@ fn says(lab: &Lab, name: &str, reason: &str, words: &str) {
         );
         Ok(())
     })
-    .unwrap();
 }
 
-fn version(lab: &Lab, name: &str) -> String {
-    lab.get(&["service", name]).unwrap()["metadata"]["resourceVersion"].to_string()
+fn version(lab: &Lab, name: &str) -> Result<String> {
+    Ok(lab.get(&["service", name])?["metadata"]["resourceVersion"].to_string())
 }
 
 #[test]
 fn an_address_stays_for_as_long_as_a_pool_covers_it() {
-    let lab = lab("stays");
+    let lab = lab("stays").unwrap();
     lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
         .unwrap();
-    has(&lab, "web", &["10.0.10.0"]);
-    let before = version(&lab, "web");
+    has(&lab, "web", &["10.0.10.0"]).unwrap();
+    let before = version(&lab, "web").unwrap();
     // In other words, wider, smaller elsewhere, disabled, in conflict, gone and back at once.
     for spec in [
         "blocks: [{start: 10.0.10.0, stop: 10.0.10.255}]",
@@ -103,10 +98,10 @@ fn an_address_stays_for_as_long_as_a_pool_covers_it() {
     lab.apply(&pool("p", "blocks: [{cidr: 10.0.10.0/24}]")).unwrap();
     // The answer to a new service shows that all of this was taken in.
     lab.apply(&service("after", "", "")).unwrap();
-    has(&lab, "after", &["10.0.10.1"]);
+    has(&lab, "after", &["10.0.10.1"]).unwrap();
     assert_eq!(ingress(&lab, "web").unwrap(), ["10.0.10.0"]);
     assert_eq!(
-        version(&lab, "web"),
+        version(&lab, "web").unwrap(),
         before,
         "the service was written without a cause"
     );
@@ -115,7 +110,7 @@ fn an_address_stays_for_as_long_as_a_pool_covers_it() {
 
 #[test]
 fn what_is_asked_for_is_had_or_explained_and_a_freed_address_serves_who_waits() {
-    let lab = lab("asked");
+    let lab = lab("asked").unwrap();
     let asking = |name: &str, ips: &str| {
         service(
             name,
@@ -131,34 +126,35 @@ fn what_is_asked_for_is_had_or_explained_and_a_freed_address_serves_who_waits() 
     lab.apply(&pool("q", "blocks: [{start: 10.0.3.5, stop: 10.0.3.15}]"))
         .unwrap();
     lab.apply(&asking("first", "10.0.3.9")).unwrap();
-    has(&lab, "first", &["10.0.3.9"]);
+    has(&lab, "first", &["10.0.3.9"]).unwrap();
     lab.apply(&asking("second", "10.0.3.9")).unwrap();
     says(
         &lab,
         "second",
         "already_allocated",
         "service default/first has it",
-    );
+    )
+    .unwrap();
     lab.apply(&asking("unlabelled", "10.0.10.4")).unwrap();
-    says(&lab, "unlabelled", "pool_selector_mismatch", "color=blue");
+    says(&lab, "unlabelled", "pool_selector_mismatch", "color=blue").unwrap();
     lab.apply(&asking("nowhere", "192.0.2.1")).unwrap();
-    says(&lab, "nowhere", "no_pool", "no pool contains it");
+    says(&lab, "nowhere", "no_pool", "no pool contains it").unwrap();
     lab.apply(&asking("garbled", "10.0.3")).unwrap();
-    says(&lab, "garbled", "bad_request", "\"10.0.3\"");
+    says(&lab, "garbled", "bad_request", "\"10.0.3\"").unwrap();
     lab.kubectl(&["delete", "service", "first"]).unwrap();
-    has(&lab, "second", &["10.0.3.9"]);
+    has(&lab, "second", &["10.0.3.9"]).unwrap();
     lab.kubectl(&["label", "service", "unlabelled", "color=blue"])
         .unwrap();
-    has(&lab, "unlabelled", &["10.0.10.4"]);
+    has(&lab, "unlabelled", &["10.0.10.4"]).unwrap();
     lab.down().unwrap();
 }
 
 #[test]
 fn other_writers_of_a_status_lose_nothing_and_take_nothing() {
-    let lab = lab("writers");
+    let lab = lab("writers").unwrap();
     lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
         .unwrap();
-    has(&lab, "web", &["10.0.10.0"]);
+    has(&lab, "web", &["10.0.10.0"]).unwrap();
     let patch = |name: &str, body: &str| {
         let subresource = "--subresource=status";
         lab.kubectl(&[
@@ -189,7 +185,7 @@ fn other_writers_of_a_status_lose_nothing_and_take_nothing() {
         r#"{"status":{"loadBalancer":{"ingress":null}}}"#,
     ])
     .unwrap();
-    has(&lab, "web", &["10.0.10.0"]);
+    has(&lab, "web", &["10.0.10.0"]).unwrap();
     let conditions = lab.get(&["service", "web"]).unwrap()["status"]["conditions"].to_string();
     assert!(conditions.contains("example.com/Seen"), "{conditions}");
     // A service of another class is left alone, and so is what another controller gave.
@@ -205,25 +201,25 @@ fn other_writers_of_a_status_lose_nothing_and_take_nothing() {
         r#"{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.7"}]}}}"#,
     ])
     .unwrap();
-    let before = version(&lab, "foreign");
+    let before = version(&lab, "foreign").unwrap();
     lab.apply(&service("after", "", "")).unwrap();
-    has(&lab, "after", &["10.0.10.1"]);
-    assert_eq!(version(&lab, "foreign"), before);
+    has(&lab, "after", &["10.0.10.1"]).unwrap();
+    assert_eq!(version(&lab, "foreign").unwrap(), before);
     lab.down().unwrap();
 }
 
 #[test]
 fn a_frozen_leader_is_replaced_and_thawed_does_no_harm() {
-    let lab = lab("thaw");
+    let lab = lab("thaw").unwrap();
     lab.operator(Action::Start, 2).unwrap();
     lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
         .unwrap();
-    has(&lab, "web", &["10.0.10.0"]);
+    has(&lab, "web", &["10.0.10.0"]).unwrap();
     lab.operator(Action::Freeze, 1).unwrap();
     // What changes meanwhile the frozen one will see late: the address goes from one service to another.
     lab.kubectl(&["delete", "service", "web"]).unwrap();
     lab.apply(&service("next", "", "")).unwrap();
-    has(&lab, "next", &["10.0.10.0"]);
+    has(&lab, "next", &["10.0.10.0"]).unwrap();
     lab.operator(Action::Thaw, 1).unwrap();
     let leader = |lab: &Lab| {
         let lease = lab.get(&["lease", "-n", "kube-system", "lightship-operator"])?;
@@ -235,7 +231,7 @@ fn a_frozen_leader_is_replaced_and_thawed_does_no_harm() {
         )
     };
     lab.apply(&service("after", "", "")).unwrap();
-    has(&lab, "after", &["10.0.10.1"]);
+    has(&lab, "after", &["10.0.10.1"]).unwrap();
     assert_eq!(leader(&lab).unwrap(), "operator-2");
     assert_eq!(ingress(&lab, "next").unwrap(), ["10.0.10.0"]);
     lab.down().unwrap();
@@ -243,11 +239,11 @@ fn a_frozen_leader_is_replaced_and_thawed_does_no_harm() {
 
 #[test]
 fn an_api_server_that_is_away_for_a_while_costs_nothing() {
-    let lab = lab("away");
+    let lab = lab("away").unwrap();
     lab.apply(&(pool("p", "blocks: [{cidr: 10.0.10.0/24}]") + &service("web", "", "")))
         .unwrap();
-    has(&lab, "web", &["10.0.10.0"]);
-    let before = version(&lab, "web");
+    has(&lab, "web", &["10.0.10.0"]).unwrap();
+    let before = version(&lab, "web").unwrap();
     lab.api(Action::Freeze).unwrap();
     eventually("the operator to notice", PATIENCE, || {
         let said = lab.logs("operator-1")?;
@@ -257,7 +253,7 @@ fn an_api_server_that_is_away_for_a_while_costs_nothing() {
     .unwrap();
     lab.api(Action::Thaw).unwrap();
     lab.apply(&service("after", "", "")).unwrap();
-    has(&lab, "after", &["10.0.10.1"]);
-    assert_eq!(version(&lab, "web"), before);
+    has(&lab, "after", &["10.0.10.1"]).unwrap();
+    assert_eq!(version(&lab, "web").unwrap(), before);
     lab.down().unwrap();
 }

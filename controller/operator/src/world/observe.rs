@@ -23,9 +23,9 @@ pub(super) fn version(object: &impl kube::ResourceExt) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
 
-/// Whether `seen` is no newer than what is known already, as the echo of a write that we have the answer to is.
-fn is_known<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
-    matches!((version(seen), known.and_then(version)), (Some(seen), Some(known)) if seen <= known)
+/// Whether `seen` is older than what is known already, as an echo of a write that we have the answer to is.
+fn is_older<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
+    matches!((version(seen), known.and_then(version)), (Some(seen), Some(known)) if seen < known)
 }
 
 impl World {
@@ -69,7 +69,7 @@ impl World {
     /// Takes in a service, from a watch or as the answer to a write.
     pub(super) fn observe_service(&mut self, service: Service, now: Instant) {
         let id = index::service::id(&service);
-        if is_known(&service, self.services.get(&id)) {
+        if is_older(&service, self.services.get(&id)) {
             return;
         }
         for address in self.claims.seen(&id, version(&service)) {
@@ -124,7 +124,7 @@ impl World {
     /// Takes in a pool's status, from a watch or as the answer to a write.
     pub(super) fn observe_pool(&mut self, pool: CiliumLoadBalancerIPPool) {
         let name = PoolName::from(pool.name_any());
-        if !is_known(&pool, self.pools.get(&name)) {
+        if !is_older(&pool, self.pools.get(&name)) {
             self.pools.insert(name.clone(), pool);
             self.outbox.observed(Target::Pool(name));
         }
@@ -149,7 +149,7 @@ impl World {
     /// Takes in a policy, from a watch or as the answer to a write.
     pub(super) fn observe_policy(&mut self, policy: CiliumL2AnnouncementPolicy) {
         let name = PolicyName::from(policy.name_any());
-        if is_known(&policy, self.policies.get(&name).map(|(known, _)| known)) {
+        if is_older(&policy, self.policies.get(&name).map(|(known, _)| known)) {
             return;
         }
         let reading = index::policy::policy(&policy);
@@ -199,7 +199,7 @@ impl World {
     /// Takes in a service lease, from a watch or as the answer to a write.
     pub(super) fn observe_lease(&mut self, lease: Lease) {
         let id = bound_service(&lease);
-        if is_known(&lease, self.leases.get(&id)) {
+        if is_older(&lease, self.leases.get(&id)) {
             return;
         }
         match lease::binding(&lease) {
