@@ -1,20 +1,18 @@
-//! The program on interfaces: a pinned TCX link each, first in order. A link lives by its pin, so nothing here detaches
-//! by dropping something; replacing a link's program is atomic and keeps its place in the order.
+//! The program on interfaces: by TCX, or by clsact where the kernel is older. What is attached outlives its process by a
+//! pin, which also says where it is attached.
 
-use std::{io, os::fd::AsRawFd as _, path::PathBuf};
+use std::{collections::BTreeMap, io, path::PathBuf};
 
 use aya::{
     pin::PinError,
-    programs::{
-        LinkOrder, MultiProgLink as _, ProgramError, SchedClassifier, TcAttachType,
-        links::{FdLink, LinkError, PinnedLink},
-        tc::{SchedClassifierLink, TcAttachOptions},
-    },
-    sys::SyscallError,
+    programs::{ProgramError, SchedClassifier, links::LinkError, tc::TcError},
 };
 use nix::{errno::Errno, net::if_::if_indextoname};
 
-use crate::{entry::InterfaceIndex, loader::Datapath, pins::Pins, plan::Attachment};
+use crate::{entry::InterfaceIndex, host::Way, loader::Datapath, pins::Pins, plan::Attachment};
+
+mod clsact;
+mod tcx;
 
 /// Why the program could not be put on, or taken off, an interface.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +38,20 @@ pub enum AttachError {
     /// The program of a link could not be replaced.
     #[error("failed to replace the program of the link pinned at {}", .0.display())]
     Replace(PathBuf, #[source] ProgramError),
-    /// The link could not be pinned.
-    #[error("failed to pin a link at {}", .0.display())]
+    /// The pins could not be listed.
+    #[error("failed to list the pins")]
+    List(#[source] io::Error),
+    /// The interface got no clsact qdisc.
+    #[error("failed to add a clsact qdisc to {0}")]
+    Qdisc(String, #[source] TcError),
+    /// The kernel did not tell of a filter.
+    #[error("failed to read the filter on the interface with index {0}")]
+    Filter(InterfaceIndex, #[source] io::Error),
+    /// The filter could not be removed.
+    #[error("failed to remove the filter on the interface with index {0}")]
+    RemoveFilter(InterfaceIndex, #[source] ProgramError),
+    /// The link, or a filter's program, could not be pinned.
+    #[error("failed to pin at {}", .0.display())]
     Pin(PathBuf, #[source] PinError),
     /// The pin could not be removed.
     #[error("failed to remove the pin {}", .0.display())]
@@ -61,110 +71,105 @@ pub(crate) enum Replaced {
 
 impl Datapath {
     pub(crate) fn attach(&mut self, interface: InterfaceIndex) -> Result<(), AttachError> {
+        let way = self.way;
         let (program, pins) = self.program().map_err(AttachError::Program)?;
-        attach(program, pins, interface)
+        attach(way, program, pins, interface)
     }
 
     /// Replaces an earlier program; attaches anew where the link turns out to be dead.
     pub(crate) fn replace(&mut self, interface: InterfaceIndex) -> Result<(), AttachError> {
+        let way = self.way;
         let (program, pins) = self.program().map_err(AttachError::Program)?;
-        match replace(program, pins, interface)? {
+        match replace(way, program, pins, interface)? {
             Replaced::Done => Ok(()),
-            Replaced::Dead => attach(program, pins, interface),
+            Replaced::Dead => attach(way, program, pins, interface),
         }
     }
 }
 
-/// Attaches the program, first in order, and pins the link. A pin left behind by an interface that had this index
-/// before is removed.
-fn attach(program: &mut SchedClassifier, pins: &Pins, interface: InterfaceIndex) -> Result<(), AttachError> {
-    detach(pins, interface)?;
-    let name = name_of(interface)?;
-    let attached = |source| AttachError::Attach {
-        name: name.clone(),
-        source,
+/// Puts the program in the place of every earlier one, and forgets interfaces that are gone. What an earlier process
+/// attached the other way is attached this way first and the other way no more after that.
+pub(crate) fn adopt(way: Way, program: &mut SchedClassifier, pins: &Pins) -> Result<(), AttachError> {
+    let (ours, others) = match way {
+        Way::Tcx => (pins.linked(), pins.filtered()),
+        Way::Clsact => (pins.filtered(), pins.linked()),
     };
-    let id = program
-        .attach_with_options(
-            &name,
-            TcAttachType::Ingress,
-            TcAttachOptions::TcxOrder(LinkOrder::first()),
-        )
-        .map_err(attached)?;
-    let link = program.take_link(id).map_err(attached)?;
-    let pin = pins.link(interface);
-    let link = FdLink::try_from(link).map_err(|source| AttachError::Link(pin.clone(), source))?;
-    link.pin(&pin).map_err(|source| AttachError::Pin(pin, source))?;
+    for interface in ours.map_err(AttachError::List)? {
+        if replace(way, program, pins, interface)? == Replaced::Dead {
+            detach(pins, interface)?;
+        }
+    }
+    for interface in others.map_err(AttachError::List)? {
+        if name_of(interface).is_ok() {
+            attach(way, program, pins, interface)?;
+        }
+        match way {
+            Way::Tcx => clsact::detach(pins, interface)?,
+            Way::Clsact => tcx::detach(pins, interface)?,
+        }
+    }
     Ok(())
 }
 
-/// Puts the program into a pinned link, in place of whatever runs there.
-pub(crate) fn replace(
+/// How the program sits on the interfaces that have a pin.
+pub(crate) fn attachments(
+    way: Way,
+    pins: &Pins,
+    current: u32,
+) -> Result<BTreeMap<InterfaceIndex, Attachment>, AttachError> {
+    let pinned = match way {
+        Way::Tcx => pins.linked(),
+        Way::Clsact => pins.filtered(),
+    };
+    let state = |interface| {
+        let attachment = match way {
+            Way::Tcx => tcx::attachment(pins, interface, current)?,
+            Way::Clsact => clsact::attachment(interface, current)?,
+        };
+        Ok((interface, attachment))
+    };
+    pinned
+        .map_err(AttachError::List)?
+        .into_iter()
+        .map(state)
+        .collect()
+}
+
+/// Takes the program off an interface. Nothing to remove is fine.
+pub(crate) fn detach(pins: &Pins, interface: InterfaceIndex) -> Result<(), AttachError> {
+    tcx::detach(pins, interface)?;
+    clsact::detach(pins, interface)
+}
+
+fn attach(
+    way: Way,
+    program: &mut SchedClassifier,
+    pins: &Pins,
+    interface: InterfaceIndex,
+) -> Result<(), AttachError> {
+    match way {
+        Way::Tcx => tcx::attach(program, pins, interface),
+        Way::Clsact => clsact::attach(program, pins, interface),
+    }
+}
+
+fn replace(
+    way: Way,
     program: &mut SchedClassifier,
     pins: &Pins,
     interface: InterfaceIndex,
 ) -> Result<Replaced, AttachError> {
-    let pin = pins.link(interface);
-    let unusable = |source| AttachError::Link(pin.clone(), source);
-    let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(unusable)?);
-    let link = SchedClassifierLink::try_from(link).map_err(unusable)?;
-    match program.attach_to_link(link) {
-        // Taken back at once: the pin keeps the link, and a program that kept it too could not replace it again.
-        Ok(id) => {
-            program
-                .take_link(id)
-                .map_err(|source| AttachError::Replace(pin, source))?;
-            Ok(Replaced::Done)
-        }
-        Err(ProgramError::SyscallError(error)) if is_dead(&error) => Ok(Replaced::Dead),
-        Err(source) => Err(AttachError::Replace(pin, source)),
+    match way {
+        Way::Tcx => tcx::replace(program, pins, interface),
+        Way::Clsact => clsact::replace(program, pins, interface),
     }
 }
 
-/// Removes a pin; the kernel takes the program off the interface a moment later, when nothing holds the link any more.
-/// Nothing to remove is fine.
-pub(crate) fn detach(pins: &Pins, interface: InterfaceIndex) -> Result<(), AttachError> {
-    let pin = pins.link(interface);
+/// Removes a pin; none there is fine.
+fn unpin(pin: PathBuf) -> Result<(), AttachError> {
     match std::fs::remove_file(&pin) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AttachError::Unpin(pin, error)),
         _ => Ok(()),
-    }
-}
-
-/// How the program sits on an interface that has a pinned link.
-///
-/// The kernel tells an agent's capabilities what a link in its hands is attached to by `fdinfo`; listing the programs of
-/// an interface would take `CAP_SYS_ADMIN`.
-pub(crate) fn attachment(
-    pins: &Pins,
-    interface: InterfaceIndex,
-    current: u32,
-) -> Result<Attachment, AttachError> {
-    let pin = pins.link(interface);
-    let unusable = |source| AttachError::Link(pin.clone(), source);
-    let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(unusable)?);
-    let link = SchedClassifierLink::try_from(link).map_err(unusable)?;
-    let fd = link.fd().map_err(unusable)?.as_raw_fd();
-    let told = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{fd}"))
-        .map_err(|source| AttachError::Describe(pin.clone(), source))?;
-    Ok(judge(&told, interface, current))
-}
-
-/// A link whose interface is gone tells of interface 0.
-fn judge(told: &str, interface: InterfaceIndex, current: u32) -> Attachment {
-    let number = |name: &str| -> Option<u32> {
-        told.lines()
-            .find_map(|line| line.strip_prefix(name))?
-            .trim()
-            .parse()
-            .ok()
-    };
-    if number("ifindex:") != Some(interface.0) {
-        Attachment::Dead
-    } else if number("prog_id:") == Some(current) {
-        Attachment::Current
-    } else {
-        Attachment::Outdated
     }
 }
 
@@ -176,24 +181,4 @@ fn name_of(interface: InterfaceIndex) -> Result<String, AttachError> {
         return Err(AttachError::Interface(interface, Errno::ENODEV));
     }
     Ok(name.to_string_lossy().into_owned())
-}
-
-fn is_dead(error: &SyscallError) -> bool {
-    error.io_error.raw_os_error() == Some(libc::ENOLINK)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_is_judged_by_what_the_kernel_tells() {
-        let told = "pos:\t0\nlink_type:\ttcx\nlink_id:\t3\nprog_id:\t41\nifindex:\t2\nattach_type:\t46\n";
-        assert_eq!(judge(told, InterfaceIndex(2), 41), Attachment::Current);
-        assert_eq!(judge(told, InterfaceIndex(2), 42), Attachment::Outdated);
-        assert_eq!(
-            judge(&told.replace("ifindex:\t2", "ifindex:\t0"), InterfaceIndex(2), 41),
-            Attachment::Dead
-        );
-    }
 }

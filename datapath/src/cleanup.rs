@@ -8,6 +8,7 @@ use std::{
 use lightship_abi::names::SHARED_PIN_DIRECTORY;
 
 use crate::{
+    attach::{self, AttachError},
     groups::{GroupError, Groups},
     pins::Pins,
 };
@@ -21,6 +22,9 @@ pub enum CleanupError {
     /// A pin could not be removed.
     #[error("failed to remove {}", .0.display())]
     Remove(PathBuf, #[source] io::Error),
+    /// A filter could not be removed.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// A group could not be left.
     #[error(transparent)]
     Groups(#[from] GroupError),
@@ -38,8 +42,12 @@ pub fn cleanup(bpffs: &Path) -> Result<Vec<PathBuf>, CleanupError> {
         .map_err(CleanupError::List)?
         .into_iter()
         .map(|interface| pins.link(interface));
-    let maps = pins.maps().map(|(_, pin)| pin);
     let mut removed = Vec::new();
+    for interface in pins.filtered().map_err(CleanupError::List)? {
+        attach::detach(&pins, interface)?;
+        removed.push(pins.filter(interface));
+    }
+    let maps = pins.maps().map(|(_, pin)| pin);
     for pin in links.chain(maps) {
         match std::fs::remove_file(&pin) {
             Ok(()) => removed.push(pin),

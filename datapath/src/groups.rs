@@ -9,17 +9,14 @@
 use std::{collections::BTreeSet, io, net::IpAddr};
 
 use rtnetlink::{
-    packet_core::{
-        NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-    },
+    packet_core::{NLM_F_CREATE, NLM_F_EXCL},
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
         address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage},
     },
-    sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE},
 };
 
-use crate::{assigned, entry::Group};
+use crate::{assigned, conversation::Conversation, entry::Group};
 
 /// Why a group could not be joined, left or read.
 #[derive(Debug, thiserror::Error)]
@@ -41,18 +38,15 @@ pub enum GroupError {
 }
 
 pub(crate) struct Groups {
-    socket: Socket,
+    kernel: Conversation,
     /// Joined without an address that says so: the interface was set down meanwhile.
     lingering: BTreeSet<Group>,
 }
 
 impl Groups {
     pub(crate) fn open() -> Result<Self, GroupError> {
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(GroupError::Open)?;
-        socket.bind_auto().map_err(GroupError::Open)?;
-        socket.connect(&SocketAddr::new(0, 0)).map_err(GroupError::Open)?;
         Ok(Self {
-            socket,
+            kernel: Conversation::open().map_err(GroupError::Open)?,
             lingering: BTreeSet::new(),
         })
     }
@@ -78,7 +72,7 @@ impl Groups {
     /// Joins a group; joined already is fine.
     pub(crate) fn join(&mut self, group: Group) -> Result<(), GroupError> {
         let failed = |source| GroupError::Join(group, source);
-        let outcome = self.ask(
+        let outcome = self.kernel.order(
             RouteNetlinkMessage::NewAddress(message(group)),
             NLM_F_CREATE | NLM_F_EXCL,
         );
@@ -98,7 +92,10 @@ impl Groups {
     /// Leaves a group; not being a member is fine, and so is an interface that is gone.
     pub(crate) fn leave(&mut self, group: Group) -> Result<(), GroupError> {
         self.lingering.remove(&group);
-        match self.ask(RouteNetlinkMessage::DelAddress(message(group)), 0) {
+        match self
+            .kernel
+            .order(RouteNetlinkMessage::DelAddress(message(group)), 0)
+        {
             Err(error)
                 if matches!(
                     error.raw_os_error(),
@@ -108,22 +105,6 @@ impl Groups {
                 Ok(())
             }
             outcome => outcome.map_err(|source| GroupError::Leave(group, source)),
-        }
-    }
-
-    fn ask(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        packet.finalize();
-        let mut bytes = vec![0; packet.buffer_len()];
-        packet.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-        let (answer, _) = self.socket.recv_from_full()?;
-        let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map_err(io::Error::other)?;
-        match answer.payload {
-            NetlinkPayload::Error(told) if told.code.is_some() => Err(told.to_io()),
-            _ => Ok(()),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
+use crate::options::Hook;
+
 /// Why nothing can be loaded on this host.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HostError {
@@ -14,15 +16,21 @@ pub enum HostError {
     /// The process lacks capabilities.
     #[error("failed to find the needed privileges: run as root or grant {}", .0.join(", "))]
     Capabilities(Vec<&'static str>),
-    /// The kernel is too old for TCX.
+    /// The kernel is too old.
     #[error(
-        "failed to find TCX in kernel {0}: Linux 6.6 or newer is needed (attaching by clsact, for older ones, is not \
-         built yet)"
+        "failed to find what the responder needs in kernel {0}: Linux 5.10 or newer is needed, 6.6 for TCX"
     )]
     Kernel(String),
     /// The kernel has no type information.
     #[error("failed to find BTF at /sys/kernel/btf/vmlinux: run a kernel built with CONFIG_DEBUG_INFO_BTF=y")]
     Btf,
+}
+
+/// Where the program goes on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Tcx,
+    Clsact,
 }
 
 #[derive(Debug)]
@@ -33,14 +41,17 @@ struct Facts {
     btf: Option<PathBuf>,
 }
 
+const OLDEST: (u32, u32) = (5, 10);
+const TCX_SINCE: (u32, u32) = (6, 6);
+
 const CAP_NET_ADMIN: (u32, &str) = (12, "CAP_NET_ADMIN");
 const CAP_NET_RAW: (u32, &str) = (13, "CAP_NET_RAW");
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_BPF: (u32, &str) = (39, "CAP_BPF");
 
 /// Checks the host.
-pub(crate) fn check(bpffs: &Path) -> Result<(), HostError> {
-    judge(&gather(bpffs), bpffs)
+pub(crate) fn check(bpffs: &Path, hook: Hook) -> Result<Way, HostError> {
+    judge(&gather(bpffs), bpffs, hook)
 }
 
 /// A fact that cannot be read counts as not given: the refusal names the remedy all the same.
@@ -57,7 +68,7 @@ fn gather(bpffs: &Path) -> Facts {
     }
 }
 
-fn judge(facts: &Facts, bpffs: &Path) -> Result<(), HostError> {
+fn judge(facts: &Facts, bpffs: &Path, hook: Hook) -> Result<Way, HostError> {
     let has = |bit: u32| facts.capabilities >> bit & 1 == 1;
     // Before Linux 5.8 CAP_SYS_ADMIN was what CAP_BPF is now, and it still stands for it.
     let granted = |bit: u32| has(bit) || (bit == CAP_BPF.0 && has(CAP_SYS_ADMIN));
@@ -69,7 +80,13 @@ fn judge(facts: &Facts, bpffs: &Path) -> Result<(), HostError> {
     if !missing.is_empty() {
         return Err(HostError::Capabilities(missing));
     }
-    if version(&facts.kernel) < (6, 6) {
+    let version = version(&facts.kernel);
+    let way = match hook {
+        Hook::Automatic if version >= TCX_SINCE => Way::Tcx,
+        Hook::Automatic | Hook::Clsact => Way::Clsact,
+        Hook::Tcx => Way::Tcx,
+    };
+    if version < OLDEST || (way == Way::Tcx && version < TCX_SINCE) {
         return Err(HostError::Kernel(facts.kernel.clone()));
     }
     if facts.bpffs.is_none() {
@@ -78,7 +95,7 @@ fn judge(facts: &Facts, bpffs: &Path) -> Result<(), HostError> {
     if facts.btf.is_none() {
         return Err(HostError::Btf);
     }
-    Ok(())
+    Ok(way)
 }
 
 fn effective_capabilities(status: &str) -> u64 {
@@ -110,12 +127,21 @@ mod tests {
     }
 
     fn refusal(facts: &Facts) -> String {
-        judge(facts, Path::new("/b")).expect_err("refused").to_string()
+        judge(facts, Path::new("/b"), Hook::Automatic)
+            .expect_err("refused")
+            .to_string()
     }
 
     #[test]
     fn a_sound_host_is_accepted() {
-        assert_eq!(judge(&sound(), Path::new("/b")), Ok(()));
+        assert_eq!(judge(&sound(), Path::new("/b"), Hook::Automatic), Ok(Way::Tcx));
+        assert_eq!(judge(&sound(), Path::new("/b"), Hook::Clsact), Ok(Way::Clsact));
+        let older = Facts {
+            kernel: "6.1.0-18-amd64".into(),
+            ..sound()
+        };
+        assert_eq!(judge(&older, Path::new("/b"), Hook::Automatic), Ok(Way::Clsact));
+        assert!(judge(&older, Path::new("/b"), Hook::Tcx).is_err());
     }
 
     #[test]
@@ -129,10 +155,10 @@ mod tests {
         );
         assert!(
             refusal(&Facts {
-                kernel: "6.5.13-generic".into(),
+                kernel: "5.4.0-generic".into(),
                 ..sound()
             })
-            .contains("6.6")
+            .contains("5.10 or newer")
         );
         assert!(refusal(&Facts { btf: None, ..sound() }).contains("CONFIG_DEBUG_INFO_BTF"));
         assert!(
@@ -150,7 +176,7 @@ mod tests {
             capabilities: 1 << 21 | 1 << 12 | 1 << 13,
             ..sound()
         };
-        assert_eq!(judge(&facts, Path::new("/b")), Ok(()));
+        assert_eq!(judge(&facts, Path::new("/b"), Hook::Automatic), Ok(Way::Tcx));
     }
 
     #[test]

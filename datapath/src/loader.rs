@@ -12,9 +12,9 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::{
     announce::{AnnounceError, Announcer},
-    attach::{self, AttachError, Replaced},
+    attach::{self, AttachError},
     groups::{GroupError, Groups},
-    host::{self, HostError},
+    host::{self, HostError, Way},
     maps::{self, Maps, MapsError},
     options::{Options, Ping},
     pins::Pins,
@@ -41,9 +41,6 @@ pub enum OpenError {
     /// The kernel refused the program.
     #[error("failed to load the responder into the kernel")]
     Program(#[source] ProgramError),
-    /// The pinned links could not be listed.
-    #[error("failed to list the pinned links")]
-    Links(#[source] std::io::Error),
     /// A link that is there could not be taken over.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -65,6 +62,7 @@ pub struct Datapath {
     pub(crate) groups: Groups,
     pub(crate) pins: Pins,
     pub(crate) program_id: u32,
+    pub(crate) way: Way,
 }
 
 impl Datapath {
@@ -75,7 +73,7 @@ impl Datapath {
     /// If the host lacks something, or what is pinned there is not ours; each error names its remedy where there is
     /// one. What answered before goes on answering.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        host::check(&options.bpffs)?;
+        let way = host::check(&options.bpffs, options.hook)?;
         let pins = Pins::new(&options.bpffs);
         for directory in [pins.shared(), pins.own()] {
             DirBuilder::new()
@@ -89,11 +87,7 @@ impl Datapath {
         let program = program_in(&mut ebpf).map_err(OpenError::Program)?;
         program.load().map_err(OpenError::Program)?;
         let program_id = program.info().map_err(OpenError::Program)?.id();
-        for interface in pins.linked().map_err(OpenError::Links)? {
-            if attach::replace(program, &pins, interface)? == Replaced::Dead {
-                attach::detach(&pins, interface)?;
-            }
-        }
+        attach::adopt(way, program, &pins)?;
         let announcer = Announcer::open()?;
         Ok(Self {
             ebpf,
@@ -102,6 +96,7 @@ impl Datapath {
             groups: Groups::open()?,
             pins,
             program_id,
+            way,
         })
     }
 

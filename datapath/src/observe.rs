@@ -24,9 +24,6 @@ pub enum ObserveError {
     /// Group memberships could not be read.
     #[error(transparent)]
     Groups(#[from] GroupError),
-    /// The pinned links could not be listed.
-    #[error("failed to list the pinned links")]
-    Links(#[source] std::io::Error),
 }
 
 impl Datapath {
@@ -36,13 +33,8 @@ impl Datapath {
     /// # Errors
     /// If any of it cannot be read; a plan made from half of it would be wrong.
     pub fn observe(&self) -> Result<Observed, ObserveError> {
-        let linked = self.pins.linked().map_err(ObserveError::Links)?;
-        let state = |interface| {
-            let attachment = attach::attachment(&self.pins, interface, self.program_id)?;
-            Ok::<_, AttachError>((interface, attachment))
-        };
         Ok(Observed {
-            attached: linked.into_iter().map(state).collect::<Result<_, _>>()?,
+            attached: attach::attachments(self.way, &self.pins, self.program_id)?,
             interfaces: self.maps.interfaces()?,
             entries: self.maps.entries()?,
             groups: self.groups.joined()?,

@@ -6,6 +6,17 @@ use lightship_abi::layout::DEFAULT_CAPACITY;
 
 pub use lightship_abi::kind::Ping;
 
+/// Where the responder is put into the kernel's way of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// TCX where the kernel has it, else clsact.
+    Automatic,
+    /// TCX ingress, first in order: Linux 6.6 or newer.
+    Tcx,
+    /// The clsact qdisc's ingress, as a filter of priority 1.
+    Clsact,
+}
+
 /// How a data path is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -19,6 +30,8 @@ pub struct Options {
     /// Whether echo requests to held addresses are answered: up to [`lightship_abi::bucket::PER_SECOND`] a second on
     /// each processor, and [`lightship_abi::bucket::BURST`] at once.
     pub ping: Ping,
+    /// Where the responder is put.
+    pub hook: Hook,
 }
 
 impl Default for Options {
@@ -28,6 +41,7 @@ impl Default for Options {
             max_liveness: Duration::from_secs(15),
             map_capacity: DEFAULT_CAPACITY,
             ping: Ping::Answered,
+            hook: Hook::Automatic,
         }
     }
 }

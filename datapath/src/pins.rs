@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use lightship_abi::names::{
-    ECHO_BUCKETS, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS, OUTCOMES, OWN_PIN_DIRECTORY, RESPONDER_V4,
-    RESPONDER_V6, SHARED_PIN_DIRECTORY,
+    ECHO_BUCKETS, INGRESS_FILTER_PREFIX, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS, OUTCOMES,
+    OWN_PIN_DIRECTORY, RESPONDER_V4, RESPONDER_V6, SHARED_PIN_DIRECTORY,
 };
 
 use crate::entry::InterfaceIndex;
@@ -57,8 +57,22 @@ impl Pins {
         self.own().join(format!("{INGRESS_LINK_PREFIX}{interface}"))
     }
 
+    /// Where the program of a filter is pinned, which says that there is a filter.
+    pub(crate) fn filter(&self, interface: InterfaceIndex) -> PathBuf {
+        self.own().join(format!("{INGRESS_FILTER_PREFIX}{interface}"))
+    }
+
     /// The interfaces that have a pinned link, by the names of the pins.
     pub(crate) fn linked(&self) -> std::io::Result<Vec<InterfaceIndex>> {
+        self.named(INGRESS_LINK_PREFIX)
+    }
+
+    /// The interfaces that have a filter, by the names of the pins.
+    pub(crate) fn filtered(&self) -> std::io::Result<Vec<InterfaceIndex>> {
+        self.named(INGRESS_FILTER_PREFIX)
+    }
+
+    fn named(&self, prefix: &str) -> std::io::Result<Vec<InterfaceIndex>> {
         let entries = match self.own().read_dir() {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -66,18 +80,15 @@ impl Pins {
         };
         let mut linked = Vec::new();
         for entry in entries {
-            linked.extend(interface_of(&entry?.file_name().to_string_lossy()));
+            linked.extend(interface_of(prefix, &entry?.file_name().to_string_lossy()));
         }
         linked.sort_unstable();
         Ok(linked)
     }
 }
 
-fn interface_of(pin: &str) -> Option<InterfaceIndex> {
-    pin.strip_prefix(INGRESS_LINK_PREFIX)?
-        .parse()
-        .ok()
-        .map(InterfaceIndex)
+fn interface_of(prefix: &str, pin: &str) -> Option<InterfaceIndex> {
+    pin.strip_prefix(prefix)?.parse().ok().map(InterfaceIndex)
 }
 
 #[cfg(test)]
@@ -89,9 +100,12 @@ mod tests {
         let pins = Pins::new(Path::new("/sys/fs/bpf"));
         let pin = pins.link(InterfaceIndex(42));
         assert_eq!(pin, Path::new("/sys/fs/bpf/lightship/ingress_42"));
-        assert_eq!(interface_of("ingress_42"), Some(InterfaceIndex(42)));
-        assert_eq!(interface_of("lightship_outcomes"), None);
-        assert_eq!(interface_of("ingress_eth0"), None);
+        assert_eq!(
+            interface_of(INGRESS_LINK_PREFIX, "ingress_42"),
+            Some(InterfaceIndex(42))
+        );
+        assert_eq!(interface_of(INGRESS_LINK_PREFIX, "lightship_outcomes"), None);
+        assert_eq!(interface_of(INGRESS_LINK_PREFIX, "ingress_eth0"), None);
     }
 
     #[test]

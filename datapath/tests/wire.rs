@@ -5,46 +5,18 @@ mod sandbox;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, thread, time::Duration};
 
-use aya::{
-    Ebpf, EbpfLoader,
-    maps::PerCpuArray,
-    programs::{SchedClassifier, TcAttachType},
-};
-use lightship_abi::names::{INGRESS_PROGRAM, OUTCOMES};
+use aya::programs::TcAttachType;
 use lightship_datapath::{Datapath, MacAddress, Options, Outcome, maps, plan::Action};
 use sandbox::{
     BPFFS, Station,
     agent::{CLIENT, NEVER, SOON, VIP, ask, desired, near, open, programs_on, reconcile, vip},
-    enter, ip, mac_of, request,
+    enter, ip, mac_of,
+    other_owner::{classifier, load_neighbour, seen_by},
+    request,
 };
 
 fn count(datapath: &Datapath, outcome: Outcome) -> u64 {
     datapath.counters().expect("counters")[&outcome]
-}
-
-/// A program of another owner: the responder's object again, with maps of its own, none of which hold anything.
-fn load_neighbour() -> Ebpf {
-    let mut ebpf = EbpfLoader::new()
-        .load(aya::include_bytes_aligned!("../responder.o"))
-        .expect("an object");
-    classifier(&mut ebpf).load().expect("a program");
-    ebpf
-}
-
-fn classifier(ebpf: &mut Ebpf) -> &mut SchedClassifier {
-    ebpf.program_mut(INGRESS_PROGRAM)
-        .expect("a program")
-        .try_into()
-        .expect("a classifier")
-}
-
-fn seen_by(neighbour: &Ebpf, outcome: Outcome) -> u64 {
-    let map: PerCpuArray<_, u64> = neighbour
-        .map(OUTCOMES)
-        .expect("a map")
-        .try_into()
-        .expect("per CPU");
-    map.get(&outcome.slot(), 0).expect("a read").iter().sum()
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Agent {
             max_liveness: self.options.timings.lease_duration(),
             map_capacity: self.options.map_capacity,
             ping: self.options.ping,
+            ..lightship_datapath::Options::default()
         })
         .map_err(Error::Open)?;
         let mut announcer = Announcer::new(

@@ -35,3 +35,6 @@ pub const INGRESS_PROGRAM: &str = "lightship_ingress";
 
 /// Begins the name of a pinned link; the interface index follows (bpffs refuses the dots an interface name may have).
 pub const INGRESS_LINK_PREFIX: &str = "ingress_";
+
+/// Begins the name under which the program of a clsact filter is pinned; the interface index follows.
+pub const INGRESS_FILTER_PREFIX: &str = "filter_";

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test binary uses a part")]
 
 pub(crate) mod agent;
+pub(crate) mod other_owner;
 
 use std::{
     os::fd::{AsRawFd as _, OwnedFd},
@@ -101,11 +102,19 @@ pub(crate) fn joined_groups() -> Vec<String> {
 }
 
 pub(crate) fn ip(arguments: &str) {
-    let done = Command::new("ip")
+    run("ip", arguments);
+}
+
+pub(crate) fn tc(arguments: &str) {
+    run("tc", arguments);
+}
+
+fn run(program: &str, arguments: &str) {
+    let done = Command::new(program)
         .args(arguments.split_whitespace())
         .status()
         .expect("iproute2 is installed");
-    assert!(done.success(), "ip {arguments}");
+    assert!(done.success(), "{program} {arguments}");
 }
 
 pub(crate) fn index_of(name: &str) -> u32 {
