@@ -21,19 +21,31 @@ pub(super) enum Standing {
     Left(Option<Verdict>),
 }
 
+/// Which of the addresses a status shows are taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claims {
+    /// Those of ours that the service would keep: they come before those that it is about to lose anyway.
+    Kept,
+    /// All.
+    All,
+}
+
 impl Ipam {
     /// Takes over what the status of a service shows, disabled and conflicting pools included.
-    pub(super) fn adopt(&mut self, id: &Id) {
+    pub(super) fn adopt(&mut self, id: &Id, claims: Claims) {
         let Some(tracked) = self.services.get(id) else {
             return;
         };
         let (service, is_known) = (Arc::clone(&tracked.service), tracked.verdict.is_some());
         if is_left_to_others(&service) {
-            self.leave_to_others(&service);
+            if claims == Claims::All {
+                self.leave_to_others(&service);
+            }
             return;
         }
         for address in &service.ingress {
-            if self.has(&service, *address) || self.is_released(&service, *address) {
+            let passed_over = claims == Claims::Kept && !self.keeps(&service, *address);
+            if passed_over || self.has(&service, *address) || self.is_released(&service, *address) {
                 continue;
             }
             let cause = if service.handling != Handling::Ours {
@@ -132,6 +144,19 @@ impl Ipam {
             tracked.is_some_and(|tracked| matches!(tracked.verdict, Some(Verdict::Foreign { .. })))
         };
         waiters.filter(shows).cloned().collect()
+    }
+
+    /// Whether the service would keep the address, were it the only one that shows it.
+    fn keeps(&self, service: &Service, address: IpAddr) -> bool {
+        let mut covering = self.pools.covering(address).map(|(_, pool)| pool).peekable();
+        let is_served =
+            covering.peek().is_none() || covering.any(|pool| pool.spec.missed_by(service).is_none());
+        is_served
+            && if service.names_addresses() {
+                service.requests(address)
+            } else {
+                service.families.contains(&Family::of(address))
+            }
     }
 
     fn evict_others(&mut self, service: &Service, address: IpAddr) {

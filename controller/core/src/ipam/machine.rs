@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::adopt::is_left_to_others;
+use super::adopt::{Claims, is_left_to_others};
 use super::conflict::Conflict;
 use super::holders::{Holders, Id};
 use super::pool::{Counts, Pool, PoolReport, PoolSpec};
@@ -114,8 +114,10 @@ impl Ipam {
             })
             .collect();
         claims.sort();
-        for (_, id) in &claims {
-            self.adopt(id);
+        for pass in [Claims::Kept, Claims::All] {
+            for (_, id) in &claims {
+                self.adopt(id, pass);
+            }
         }
         let everybody = self.services.values().map(Tracked::waiter).collect();
         self.settle_all(everybody, now);
@@ -308,7 +310,7 @@ impl Ipam {
         if self.is_collecting() {
             return;
         }
-        self.adopt(&waiter.1);
+        self.adopt(&waiter.1, Claims::All);
         self.settle_all([waiter].into(), now);
         self.serve(now);
     }

@@ -2,7 +2,12 @@
 
 mod life;
 mod model;
+mod owners;
+mod parsing;
+mod pools;
 mod requests;
+mod sharing;
+mod waiting;
 
 use std::net::IpAddr;
 use std::time::Duration;
