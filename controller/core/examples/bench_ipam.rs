@@ -136,6 +136,13 @@ fn running(pools: impl IntoIterator<Item = PoolSpec>) -> Ipam {
     ipam
 }
 
+/// Whom a change concerns is asked after each batch of events, as the operator does.
+fn drain(ipam: &mut Ipam, number: usize) {
+    if number % 512 == 511 {
+        black_box((ipam.take_changed(), ipam.take_changed_pools()));
+    }
+}
+
 fn nanoseconds(took: Duration, operations: u32) -> f64 {
     took.as_secs_f64() * 1e9 / f64::from(operations)
 }
@@ -156,13 +163,15 @@ fn million(report: &mut Report) -> Result<(), Failure> {
                 last = start.elapsed();
             }
             ipam.apply_service(service, NOW);
+            drain(&mut ipam, number);
         }
         let all = start.elapsed();
         late.push(all.saturating_sub(last).as_secs_f64() / first.as_secs_f64());
         black_box(ipam.take_changed());
         let start = Clock::now();
-        for id in &ids {
+        for (number, id) in ids.iter().enumerate() {
             ipam.delete_service(id, NOW);
+            drain(&mut ipam, number);
         }
         release.push(nanoseconds(start.elapsed(), MILLION));
         Ok(nanoseconds(all, MILLION))
@@ -170,27 +179,26 @@ fn million(report: &mut Report) -> Result<(), Failure> {
     for _ in 0..RUNS {
         let services: Vec<Service> = (0..MILLION)
             .map(|number| Service {
-                // Far apart, so that no request lies beside the one before.
-                requested: vec![Requested::Address(tenth(
-                    number.wrapping_mul(0x9E37_79B1) % (1 << 20),
-                ))],
+                requested: vec![Requested::Address(elsewhere(number))],
                 ..service(number)
             })
             .collect();
         let mut ipam = running([pool("p", "10.0.0.0/12")?]);
         let start = Clock::now();
-        for service in services {
+        for (number, service) in services.into_iter().enumerate() {
             ipam.apply_service(service, NOW);
+            drain(&mut ipam, number);
         }
         named.push(nanoseconds(start.elapsed(), MILLION));
     }
-    let (plain, plain_release) = plain()?;
+    let (in_order, plain_release) = plain(next)?;
+    let (plain_named, _) = plain(scattered)?;
     let yardstick = "free set, names and holders in plain maps";
     report.tell(
         "an allocation, of a million into a /12",
         &allocation,
         "ns",
-        Some((yardstick, &plain)),
+        Some((yardstick, &in_order)),
     );
     let sorted = |mut runs: Vec<f64>| {
         runs.sort_by(f64::total_cmp);
@@ -212,12 +220,25 @@ fn million(report: &mut Report) -> Result<(), Failure> {
         "a specific request, of a million all over a /12",
         &sorted(named),
         "ns",
-        Some((yardstick, &plain)),
+        Some((yardstick, &plain_named)),
     );
     Ok(())
 }
 
-fn plain() -> Result<(Runs, Runs), Failure> {
+fn next(_: u32, free: &mut BTreeSet<IpAddr>) -> Option<IpAddr> {
+    free.pop_first()
+}
+
+fn scattered(number: u32, free: &mut BTreeSet<IpAddr>) -> Option<IpAddr> {
+    free.take(&elsewhere(number))
+}
+
+/// Far apart, so that no request lies beside the one before.
+fn elsewhere(number: u32) -> IpAddr {
+    tenth(number.wrapping_mul(0x9E37_79B1) % (1 << 20))
+}
+
+fn plain(take: impl Fn(u32, &mut BTreeSet<IpAddr>) -> Option<IpAddr>) -> Result<(Runs, Runs), Failure> {
     let mut releases = vec![];
     let allocations = Runs::of(|| {
         let services: Vec<Service> = (0..MILLION).map(service).collect();
@@ -226,8 +247,8 @@ fn plain() -> Result<(Runs, Runs), Failure> {
         let mut known: BTreeMap<ServiceId, (Service, IpAddr)> = BTreeMap::new();
         let mut holders: BTreeMap<IpAddr, ServiceId> = BTreeMap::new();
         let start = Clock::now();
-        for service in services {
-            if let Some(address) = free.pop_first() {
+        for (number, service) in (0..).zip(services) {
+            if let Some(address) = take(number, &mut free) {
                 holders.insert(address, service.id.clone());
                 known.insert(service.id.clone(), (service, address));
             }
@@ -287,8 +308,9 @@ fn pools(report: &mut Report) -> Result<(), Failure> {
                 })
                 .collect();
             let start = Clock::now();
-            for service in services {
+            for (number, service) in services.into_iter().enumerate() {
                 ipam.apply_service(service, NOW);
+                drain(&mut ipam, number);
             }
             Ok(nanoseconds(start.elapsed(), 100_000))
         })?;

@@ -1,6 +1,7 @@
 //! Who has which address, and where a sharing key is found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use crate::names::ServiceId;
 
 /// Services are named often; a name is stored once.
 pub(super) type Id = Arc<ServiceId>;
+
+/// What is found by the name of a service, in no order. The hash has no secret, so that runs repeat.
+pub(super) type ById<T> = HashMap<Id, T, BuildHasherDefault<DefaultHasher>>;
 
 /// The services of every address in use, and the addresses of every sharing key.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::adopt::{Claims, is_left_to_others};
 use super::conflict::Conflict;
-use super::holders::{Holders, Id};
+use super::holders::{ById, Holders, Id};
 use super::pool::{Counts, Pool, PoolReport, PoolSpec};
 use super::pools::{Pools, ranges};
 use super::sharing::SharingKey;
@@ -83,7 +83,7 @@ impl Graces {
 pub struct Ipam {
     phase: Phase,
     pub(super) pools: Pools,
-    pub(super) services: BTreeMap<Id, Tracked>,
+    pub(super) services: ById<Tracked>,
     pub(super) holders: Holders,
     pub(super) waiting: Waiting,
     pub(super) graces: Graces,

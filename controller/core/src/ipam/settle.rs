@@ -203,11 +203,11 @@ impl Ipam {
     }
 
     fn note_pools(&mut self, address: IpAddr) {
-        let covering = self
-            .pools
-            .covering(address)
-            .map(|(_, pool)| pool.spec.name.clone());
-        self.changed_pools.extend(covering);
+        for (_, pool) in self.pools.covering(address) {
+            if !self.changed_pools.contains(&pool.spec.name) {
+                self.changed_pools.insert(pool.spec.name.clone());
+            }
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn clash(one: Service, other: Service) -> Option<Clash> {
             [Reason::CannotShare { clash, .. }] => Some(clash.clone()),
             other => panic!("{other:?}"),
         },
-        other => panic!("{other:?}"),
+        other @ Verdict::Foreign { .. } => panic!("{other:?}"),
     }
 }
 
@@ -126,7 +126,7 @@ fn namespaces_share_only_when_each_lists_the_other() {
     };
     let here = |listed: Option<&str>| {
         with(shares("a", 53, Protocol::Tcp), |sharing| {
-            sharing.namespaces = Namespaces::read(listed)
+            sharing.namespaces = Namespaces::read(listed);
         })
     };
     assert_eq!(

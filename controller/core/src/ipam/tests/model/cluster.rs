@@ -169,15 +169,8 @@ impl Cluster {
         let mut service = known.clone();
         for address in write.ingress.iter().filter(|one| !known.ingress.contains(one)) {
             let mut others = self.shows(*address).filter(|other| other.id != write.id);
-            let may_share = |other: &&Service| {
-                let seen = |id: &ServiceId| self.operator.seen.get(id).map(|(_, service)| service.clone());
-                match (seen(&write.id), seen(&other.id)) {
-                    (Some(one), Some(other)) => super::invariants::may_share(&one, &other),
-                    _ => false,
-                }
-            };
             let other = others
-                .find(|other| !may_share(other))
+                .find(|other| !write.sharers.contains(&other.id))
                 .map(|other| other.id.clone());
             drop(others);
             if let Some(other) = other {

@@ -16,6 +16,8 @@ pub(super) struct Write {
     pub(super) ingress: Vec<IpAddr>,
     pub(super) satisfied: bool,
     pub(super) sent: u64,
+    /// Who shared an address with it when that was decided; an edit since is for the next write to repair.
+    pub(super) sharers: BTreeSet<ServiceId>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,12 +107,15 @@ impl Operator {
         });
         claim.version = *version;
         claim.addresses.extend(&ingress);
+        let sharers = ingress.iter().flat_map(|address| self.ipam.holders(*address));
+        let sharers = sharers.cloned().collect();
         Some(Write {
             id: id.clone(),
             version: *version,
             ingress,
             satisfied,
             sent,
+            sharers,
         })
     }
 
