@@ -1,7 +1,7 @@
 //! Opening the data path: checks the host, loads the program beside whatever runs, adopts the pinned maps, and puts the
 //! new program into the links that are there, each atomically. Frames are answered throughout.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::PathBuf, time::Duration};
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::PathBuf, time::Duration};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -22,6 +22,9 @@ use crate::{
 
 /// The compiled responder; `hack/ebpf` writes it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../responder.o");
+
+/// How often loading may be broken off by signals.
+const MOST_BROKEN_OFF: u32 = 10;
 
 /// Why the data path could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +88,7 @@ impl Datapath {
         let mut ebpf = load(options, &pins)?;
         let maps = Maps::take(&mut ebpf)?;
         let program = program_in(&mut ebpf).map_err(OpenError::Program)?;
-        program.load().map_err(OpenError::Program)?;
+        verify(program).map_err(OpenError::Program)?;
         let program_id = program.info().map_err(OpenError::Program)?.id();
         attach::adopt(way, program, &pins)?;
         let announcer = Announcer::open()?;
@@ -125,6 +128,22 @@ fn load(options: &Options, pins: &Pins) -> Result<Ebpf, OpenError> {
         .override_global(ANSWER_ECHO, &answer_echo, true);
     maps::adopt(&mut loader, pins, options.map_capacity)?;
     loader.load(OBJECT).map_err(OpenError::Object)
+}
+
+/// Has the kernel verify and take the program. It breaks off with `EAGAIN` when a signal comes in meanwhile, and is then
+/// asked again.
+fn verify(program: &mut SchedClassifier) -> Result<(), ProgramError> {
+    let mut broken_off = 0;
+    loop {
+        match program.load() {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == io::ErrorKind::WouldBlock && broken_off < MOST_BROKEN_OFF =>
+            {
+                broken_off += 1;
+            }
+            loaded => return loaded,
+        }
+    }
 }
 
 fn program_in(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {

@@ -5,7 +5,7 @@ mod sandbox;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, thread, time::Duration};
 
-use aya::programs::TcAttachType;
+use aya::programs::{LinkOrder, TcAttachType, tc::TcAttachOptions};
 use lightship_datapath::{Datapath, MacAddress, Options, Outcome, maps, plan::Action};
 use sandbox::{
     BPFFS, Station,
@@ -165,6 +165,30 @@ fn we_come_first_and_what_we_pass_reaches_the_next() {
         seen_by(&neighbour, Outcome::PassedNoEntry),
         1,
         "what we pass goes on"
+    );
+}
+
+#[test]
+fn who_comes_before_us_passes_on_to_us() {
+    enter();
+    let station = Station::on("far");
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    let ours = programs_on("near");
+    let mut neighbour = load_neighbour();
+    classifier(&mut neighbour)
+        .attach_with_options(
+            "near",
+            TcAttachType::Ingress,
+            TcAttachOptions::TcxOrder(LinkOrder::first()),
+        )
+        .expect("attached");
+    assert_eq!(programs_on("near")[1..], ours);
+    ask(&station, VIP, SOON).expect("an answer");
+    assert_eq!(
+        seen_by(&neighbour, Outcome::PassedNoEntry),
+        1,
+        "it went by them first"
     );
 }
 

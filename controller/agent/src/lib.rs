@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use error::Error;
-pub use lightship_datapath::Ping;
+pub use lightship_datapath::{Hook, Ping};
 
 use announcer::Announcer;
 use heartbeat::{Heartbeat, beat_interval};
@@ -58,6 +58,8 @@ pub struct Options {
     pub map_capacity: u32,
     /// Whether pings to held addresses are answered.
     pub ping: Ping,
+    /// Where the responder is put into the kernel's way of a frame.
+    pub hook: Hook,
 }
 
 /// The agent of one node.
@@ -98,7 +100,7 @@ impl Agent {
             max_liveness: self.options.timings.lease_duration(),
             map_capacity: self.options.map_capacity,
             ping: self.options.ping,
-            ..lightship_datapath::Options::default()
+            hook: self.options.hook,
         })
         .map_err(Error::Open)?;
         let mut announcer = Announcer::new(

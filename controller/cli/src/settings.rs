@@ -26,6 +26,7 @@ impl Settings {
         settings.set("announce-interval", &duration::format(args.announce_interval));
         settings.set("bpffs", &args.bpffs.display());
         settings.set("devices", &args.devices.join(","));
+        settings.set("hook", &args.hook.name());
         settings.set("map-capacity", &args.map_capacity);
         settings.set("node-name", &args.node_name);
         settings

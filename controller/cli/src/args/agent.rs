@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use lightship_agent::Hook;
 
 use super::{AdminAddress, LeaseTimingArgs, list};
 use crate::duration;
@@ -66,6 +67,40 @@ pub(crate) struct AgentArgs {
         env = "LIGHTSHIP_ANSWER_PING"
     )]
     pub(crate) answer_ping: bool,
+    /// Where frames are answered: at TCX where the kernel has it (6.6), else at clsact.
+    #[arg(long, value_enum, default_value = "automatic", env = "LIGHTSHIP_HOOK")]
+    pub(crate) hook: HookArg,
     #[command(flatten)]
     pub(crate) timings: LeaseTimingArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HookArg {
+    /// TCX where the kernel has it, else clsact.
+    Automatic,
+    /// TCX ingress, first in order.
+    Tcx,
+    /// A filter of the clsact qdisc.
+    Clsact,
+}
+
+impl HookArg {
+    /// The spelling on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        }
+    }
+}
+
+impl From<HookArg> for Hook {
+    fn from(hook: HookArg) -> Self {
+        match hook {
+            HookArg::Automatic => Self::Automatic,
+            HookArg::Tcx => Self::Tcx,
+            HookArg::Clsact => Self::Clsact,
+        }
+    }
 }

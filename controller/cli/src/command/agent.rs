@@ -31,6 +31,7 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()
             } else {
                 Ping::Passed
             },
+            hook: args.hook.into(),
         };
         let mut registry = Registry::default();
         let agent = Agent::new(options, client, &mut registry);

@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::args::{MapArgs, MapCommand};
 use crate::output::{self, Row};
 
-/// The only map whose elements mean something to a person.
+/// The maps whose elements mean something to a person.
 const RESPONDER_V4: &str = "cilium_l2_responder_v4";
+const RESPONDER_V6: &str = "cilium_l2_responder_v6";
 
 #[derive(Serialize)]
 struct MapRow {
@@ -80,8 +81,13 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<()> {
             );
             output::rows(&rows, args.output, &nothing)
         }
-        MapCommand::Get { name } if name == RESPONDER_V4 => {
-            let entries = maps::dump_v4(&args.bpffs).with_context(|| {
+        MapCommand::Get { name } => {
+            let dump = match name.as_str() {
+                RESPONDER_V4 => maps::dump_v4,
+                RESPONDER_V6 => maps::dump_v6,
+                _ => bail!("failed to read {name:?}: only {RESPONDER_V4} and {RESPONDER_V6} can be printed"),
+            };
+            let entries = dump(&args.bpffs).with_context(|| {
                 format!(
                     "failed to read {name} below {}; run as root",
                     args.bpffs.display()
@@ -101,6 +107,5 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<()> {
                 &format!("{name} is empty: this node answers for no address."),
             )
         }
-        MapCommand::Get { name } => bail!("failed to read {name:?}: only {RESPONDER_V4} can be printed"),
     }
 }
