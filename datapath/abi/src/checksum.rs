@@ -71,6 +71,11 @@ mod tests {
         assert!(sum.with_word(sum.checksum()).is_intact());
     }
 
+    #[test]
+    fn a_carry_of_a_carry_is_folded_too() {
+        assert_eq!(Sum(0x1_ffff).folded(), 1);
+    }
+
     proptest! {
         #[test]
         fn an_update_is_a_sum_anew(mut octets: [u8; 32], after: u16) {

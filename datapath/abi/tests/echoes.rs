@@ -100,6 +100,8 @@ proptest! {
             Icmp4 { code: 1, ..asked.clone() },
             Icmp4 { kind: 13, ..asked.clone() },
             Icmp4 { source: Ipv4Addr::LOCALHOST, ..asked.clone() },
+            Icmp4 { source: Ipv4Addr::new(224, 0, 0, 1), ..asked.clone() },
+            Icmp4 { fragment: 0x2000, ..asked.clone() },
             Icmp4 { source: Ipv4Addr::BROADCAST, ..asked.clone() },
             Icmp4 { source: Ipv4Addr::UNSPECIFIED, ..asked.clone() },
             Icmp4 { source: VIP.into(), ..asked.clone() },

@@ -6,7 +6,7 @@ mod node;
 use std::net::Ipv6Addr;
 
 use lightship_abi::{
-    ndp::{BLOCK_LEN, FRAME_LEN, HEAD_LEN, MAX_BLOCKS, Options, unsolicited},
+    ndp::{BLOCK_LEN, FRAME_LEN, HEAD_LEN, MAX_BLOCKS, Options, Unfit, parse, unsolicited},
     outcome::Outcome,
     verdict::{Arrival, Verdict, ndp::decide},
 };
@@ -187,8 +187,12 @@ proptest! {
     fn a_multicast_target_is_refused(mut target: [u8; 16]) {
         target[0] = 0xff;
         let asked = solicitation(PEER, "fe80::2".parse().expect("an address"), target.into(), &[]);
-        // No entry can have it; were there one, the rule would still hold.
         prop_assert_eq!(answer(&asked), Err(Outcome::PassedNoEntry));
+        // No entry can have it; were there one, the rule would still hold.
+        let frame = asked.frame();
+        let mut head = [0; FRAME_LEN];
+        head[..HEAD_LEN].copy_from_slice(&frame[..HEAD_LEN]);
+        prop_assert_eq!(parse(&head, frame.len(), &Rest(&frame)), Err(Unfit::Malformed));
     }
 
     #[test]

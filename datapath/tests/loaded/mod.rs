@@ -65,7 +65,7 @@ impl Responder {
             .expect("the program")
             .try_into()
             .expect("a classifier");
-        program.load().expect("a program the verifier accepts");
+        sandbox::load(program);
         let mut responder = Self { ebpf };
         responder.enter(VIP, LOOPBACK);
         responder.enter(VIP_ELSEWHERE, LOOPBACK + 1);

@@ -6,12 +6,14 @@ pub(crate) mod agent;
 pub(crate) mod other_owner;
 
 use std::{
+    io::ErrorKind,
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
+use aya::programs::{ProgramError, SchedClassifier};
 use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
@@ -35,6 +37,19 @@ pub(crate) fn require_root() {
         nix::unistd::geteuid().is_root(),
         "this test loads programs into the kernel: run it as root (it stays within namespaces of its own)"
     );
+}
+
+/// Loads a program. The kernel breaks off when a signal comes in, and is asked again.
+pub(crate) fn load(program: &mut SchedClassifier) {
+    let broken_off = |loaded: &Result<(), ProgramError>| matches!(loaded, Err(ProgramError::LoadError { io_error, .. }) if io_error.kind() == ErrorKind::WouldBlock);
+    let mut loaded = program.load();
+    for _ in 0..10 {
+        if !broken_off(&loaded) {
+            break;
+        }
+        loaded = program.load();
+    }
+    loaded.expect("a program the verifier accepts");
 }
 
 pub(crate) fn monotonic_ns() -> u64 {

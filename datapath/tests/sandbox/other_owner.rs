@@ -11,7 +11,7 @@ pub(crate) fn load_neighbour() -> Ebpf {
     let mut ebpf = EbpfLoader::new()
         .load(aya::include_bytes_aligned!("../../responder.o"))
         .expect("an object");
-    classifier(&mut ebpf).load().expect("a program");
+    super::load(classifier(&mut ebpf));
     ebpf
 }
 
