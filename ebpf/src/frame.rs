@@ -11,6 +11,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use lightship_abi::{
+    arp,
     kind::Glance,
     ndp::{BLOCK_LEN, Options},
     verdict::Arrival,
@@ -68,6 +69,20 @@ fn glance_by_helper(skb: *mut __sk_buff) -> u64 {
         at += 1;
     }
     u64::from_ne_bytes(seen)
+}
+
+/// The address that an ARP frame asks for; none if it is short or not in one piece.
+#[inline(always)]
+pub(crate) fn arp_target(ctx: &TcContext) -> Option<[u8; 4]> {
+    let data = ctx.data();
+    if data + arp::FRAME_LEN > ctx.data_end() {
+        return None;
+    }
+    let octet = |at: usize| {
+        // SAFETY: the comparison shows the verifier that all of an ARP frame is in the linear part of the buffer.
+        unsafe { core::ptr::read_volatile((data + arp::TARGET_AT + at) as *const u8) }
+    };
+    Some([octet(0), octet(1), octet(2), octet(3)])
 }
 
 /// Reads the head of a frame into the first `N` bytes of `head`; none if the frame is shorter.

@@ -25,9 +25,10 @@ use lightship_abi::{
     arp::FRAME_LEN as ARP_LEN,
     echo,
     kind::{self, Kind},
+    layout::ResponderV4Key,
     ndp,
     outcome::Outcome,
-    verdict::{self, Arrival, Verdict},
+    verdict::{self, Arrival, Tables as _, Verdict},
 };
 use tables::{Counter, Kernel};
 
@@ -56,11 +57,21 @@ pub fn lightship_ingress(ctx: TcContext) -> i32 {
         Kind::Other => NEXT,
         // Its VLAN's own interface will see it.
         _ if frame::is_tagged(&ctx) => pass(Outcome::PassedTagged),
+        // Most ARP is for others: it pays for one look-up and no call.
+        Kind::Arp if is_for_others(&ctx) => pass(Outcome::PassedNoEntry),
         Kind::Arp => arp(ctx.skb.skb),
         Kind::Solicitation => solicitation(ctx.skb.skb),
         Kind::EchoV4 => echo_v4(ctx.skb.skb),
         Kind::EchoV6 => echo_v6(ctx.skb.skb),
     }
+}
+
+/// Whether an ARP frame in one piece asks for an address that is not ours. Any other is left to the decision.
+#[inline(always)]
+fn is_for_others(ctx: &TcContext) -> bool {
+    let ifindex = frame::arrival(ctx).ifindex;
+    frame::arp_target(ctx)
+        .is_some_and(|target| Kernel.entry_v4(&ResponderV4Key::new(target, ifindex)).is_none())
 }
 
 #[inline(never)]

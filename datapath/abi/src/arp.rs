@@ -21,8 +21,6 @@ const REPLY: u8 = 2;
 pub struct Request {
     /// The station the frame is addressed to on Ethernet.
     pub destination: MacAddress,
-    /// The address that is asked for.
-    pub target: [u8; 4],
     /// Whether the sender asks or claims.
     pub intent: Intent,
 }
@@ -43,6 +41,21 @@ pub enum NotRequest {
     Malformed,
     /// A reply, or another operation.
     Operation,
+}
+
+/// Where the address that is asked for is in a frame.
+pub const TARGET_AT: usize = 38;
+
+/// The address that is asked for, if the frame is well-formed.
+#[inline(always)]
+#[must_use]
+pub const fn target(frame: &[u8; FRAME_LEN]) -> [u8; 4] {
+    [
+        frame[TARGET_AT],
+        frame[TARGET_AT + 1],
+        frame[TARGET_AT + 2],
+        frame[TARGET_AT + 3],
+    ]
 }
 
 /// Reads a frame as an ARP request.
@@ -67,12 +80,10 @@ pub fn parse(frame: &[u8; FRAME_LEN]) -> Result<Request, NotRequest> {
     if frame[20] != 0 || frame[21] != REQUEST {
         return Err(NotRequest::Operation);
     }
-    let target = [frame[38], frame[39], frame[40], frame[41]];
     let sender = [frame[28], frame[29], frame[30], frame[31]];
-    let claims = u32::from_ne_bytes(target) == u32::from_ne_bytes(sender);
+    let claims = u32::from_ne_bytes(target(frame)) == u32::from_ne_bytes(sender);
     Ok(Request {
         destination: MacAddress([frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]]),
-        target,
         intent: if claims { Intent::Claim } else { Intent::Ask },
     })
 }

@@ -1,5 +1,6 @@
 //! What became of a frame, for counting: of every ARP frame and neighbour solicitation, and of echo requests for our
-//! addresses. Others are not counted: they pay for a comparison or two.
+//! addresses. Others are not counted: they pay for a comparison or two. Whose address is asked for is looked at first:
+//! what asks for another's counts as that, whatever else is wrong with it.
 
 /// The outcome of one frame; the discriminant is its slot in [`crate::names::OUTCOMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

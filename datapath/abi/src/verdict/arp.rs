@@ -13,13 +13,13 @@ use crate::{
 /// to answer.
 #[inline(always)]
 pub fn decide<T: Tables>(frame: &mut [u8; FRAME_LEN], ifindex: u32, tables: &T) -> Verdict<T::Entry> {
+    let Some(entry) = tables.entry_v4(&ResponderV4Key::new(arp::target(frame), ifindex)) else {
+        return Verdict::Pass(Outcome::PassedNoEntry);
+    };
     let request = match arp::parse(frame) {
         Ok(request) => request,
         Err(NotRequest::Malformed) => return Verdict::Pass(Outcome::PassedMalformed),
         Err(NotRequest::Operation) => return Verdict::Pass(Outcome::PassedOperation),
-    };
-    let Some(entry) = tables.entry_v4(&ResponderV4Key::new(request.target, ifindex)) else {
-        return Verdict::Pass(Outcome::PassedNoEntry);
     };
     if request.intent == Intent::Claim {
         return Verdict::Pass(Outcome::PassedClaim);
