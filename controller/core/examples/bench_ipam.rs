@@ -17,7 +17,7 @@ use lightship_core::time::{Instant, Timestamp};
 use serde_json::json;
 
 const MILLION: u32 = 1_000_000;
-const RUNS: usize = 5;
+const RUNS: usize = 3;
 const NOW: Instant = Instant::after_start(Duration::ZERO);
 
 type Failure = Box<dyn Error>;

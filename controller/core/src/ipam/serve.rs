@@ -15,6 +15,10 @@ impl Ipam {
         loop {
             if let Some((_, id)) = self.resettle.pop_first() {
                 self.settle(&id, now);
+            } else if self.waiting.is_empty() {
+                self.loosened.clear();
+                self.loosened_keys.clear();
+                return;
             } else if let Some(key) = self.loosened_keys.pop_first() {
                 let waiters = self.waiting.for_key(&key).cloned().collect();
                 self.settle_all(waiters, now);

@@ -31,6 +31,7 @@ pub(super) struct Waiting {
     /// For a pool: what is said to them names pools.
     pool: BTreeSet<Waiter>,
     counts: BTreeMap<Kind, usize>,
+    filed: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,11 @@ impl Waiting {
     /// Undoes [`Self::insert`], which was called with the same values.
     pub(super) fn remove(&mut self, waiter: &Waiter, service: &Service, verdict: Option<&Verdict>) {
         self.file(waiter, service, verdict, Filing::Out);
+    }
+
+    /// Whether nobody waits for anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filed == 0
     }
 
     /// How many wait, by the first thing they lack.
@@ -102,6 +108,12 @@ impl Waiting {
     }
 
     fn file(&mut self, waiter: &Waiter, service: &Service, verdict: Option<&Verdict>, filing: Filing) {
+        if matches!(verdict, Some(Verdict::Unsatisfied(_) | Verdict::Foreign { .. })) {
+            match filing {
+                Filing::In => self.filed += 1,
+                Filing::Out => self.filed = self.filed.saturating_sub(1),
+            }
+        }
         let reasons = match verdict {
             Some(Verdict::Unsatisfied(reasons)) => reasons.as_slice(),
             Some(Verdict::Foreign { addresses, .. }) => {
