@@ -11,7 +11,6 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use lightship_abi::{
-    arp,
     kind::Glance,
     ndp::{BLOCK_LEN, Options},
     verdict::Arrival,
@@ -71,18 +70,17 @@ fn glance_by_helper(skb: *mut __sk_buff) -> u64 {
     u64::from_ne_bytes(seen)
 }
 
-/// The address that an ARP frame asks for; none if it is short or not in one piece.
+/// `N` bytes of a frame, read in place; none if the frame is shorter or they are out of reach.
 #[inline(always)]
-pub(crate) fn arp_target(ctx: &TcContext) -> Option<[u8; 4]> {
+pub(crate) fn in_place<const AT: usize, const N: usize>(ctx: &TcContext) -> Option<[u8; N]> {
     let data = ctx.data();
-    if data + arp::FRAME_LEN > ctx.data_end() {
+    if data + AT + N > ctx.data_end() {
         return None;
     }
-    let octet = |at: usize| {
-        // SAFETY: the comparison shows the verifier that all of an ARP frame is in the linear part of the buffer.
-        unsafe { core::ptr::read_volatile((data + arp::TARGET_AT + at) as *const u8) }
-    };
-    Some([octet(0), octet(1), octet(2), octet(3)])
+    // SAFETY: the comparison shows the verifier that the bytes are in the linear part of the buffer.
+    Some(core::array::from_fn(|at| unsafe {
+        core::ptr::read_volatile((data + AT + at) as *const u8)
+    }))
 }
 
 /// Reads the head of a frame into the first `N` bytes of `head`; none if the frame is shorter.

@@ -22,10 +22,9 @@ mod tables;
 
 use aya_ebpf::{bindings::__sk_buff, macros::classifier, programs::TcContext};
 use lightship_abi::{
-    arp::FRAME_LEN as ARP_LEN,
-    echo,
+    arp, echo,
     kind::{self, Kind},
-    layout::ResponderV4Key,
+    layout::{ResponderV4Key, ResponderV6Key},
     ndp,
     outcome::Outcome,
     verdict::{self, Arrival, Tables as _, Verdict},
@@ -57,27 +56,38 @@ pub fn lightship_ingress(ctx: TcContext) -> i32 {
         Kind::Other => NEXT,
         // Its VLAN's own interface will see it.
         _ if frame::is_tagged(&ctx) => pass(Outcome::PassedTagged),
-        // Most ARP is for others: it pays for one look-up and no call.
+        // Most that is asked is asked of others: it pays for one look-up and no call.
         Kind::Arp if is_for_others(&ctx) => pass(Outcome::PassedNoEntry),
-        Kind::Arp => arp(ctx.skb.skb),
+        Kind::Arp => request(ctx.skb.skb),
+        Kind::Solicitation if is_for_others_v6(ctx.skb.skb) => pass(Outcome::PassedNoEntry),
         Kind::Solicitation => solicitation(ctx.skb.skb),
         Kind::EchoV4 => echo_v4(ctx.skb.skb),
         Kind::EchoV6 => echo_v6(ctx.skb.skb),
     }
 }
 
-/// Whether an ARP frame in one piece asks for an address that is not ours. Any other is left to the decision.
+/// Whether an ARP frame asks for an address that is not ours, as far as can be seen in place. What cannot is left to the
+/// decision, which sees the same first.
 #[inline(always)]
 fn is_for_others(ctx: &TcContext) -> bool {
     let ifindex = frame::arrival(ctx).ifindex;
-    frame::arp_target(ctx)
+    frame::in_place::<{ arp::TARGET_AT }, 4>(ctx)
         .is_some_and(|target| Kernel.entry_v4(&ResponderV4Key::new(target, ifindex)).is_none())
 }
 
+/// As [`is_for_others`], of a solicitation: apart, because its key would take too much of everybody's stack.
 #[inline(never)]
-fn arp(skb: *mut __sk_buff) -> i32 {
+fn is_for_others_v6(skb: *mut __sk_buff) -> bool {
     let ctx = &TcContext::new(skb);
-    let Some(mut frame) = frame::read::<ARP_LEN, _>(ctx) else {
+    let ifindex = frame::arrival(ctx).ifindex;
+    frame::in_place::<{ ndp::TARGET_AT }, 16>(ctx)
+        .is_some_and(|target| Kernel.entry_v6(&ResponderV6Key::new(target, ifindex)).is_none())
+}
+
+#[inline(never)]
+fn request(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let Some(mut frame) = frame::read::<{ arp::FRAME_LEN }, _>(ctx) else {
         return pass(Outcome::PassedShort);
     };
     let arrival = frame::arrival(ctx);

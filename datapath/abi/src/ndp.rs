@@ -32,7 +32,8 @@ const HOP_LIMIT: u8 = 255;
 const CODE_AT: usize = PAYLOAD_AT + 1;
 const CHECKSUM_AT: usize = PAYLOAD_AT + 2;
 const FLAGS_AT: usize = PAYLOAD_AT + 4;
-const TARGET_AT: usize = PAYLOAD_AT + 8;
+/// Where the address that is asked for is in a frame.
+pub const TARGET_AT: usize = PAYLOAD_AT + 8;
 const MESSAGE_LEN: u16 = 24;
 const ADVERTISEMENT_LEN: u16 = 32;
 const SOURCE_LINK_LAYER: u8 = 1;
