@@ -192,7 +192,10 @@ impl Operator {
                 Some(()) = telling.told() => telling.go_on(&writer, in_flight.len()),
                 () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
             }
-            for write in world.decide(clock.now(), MOST_IN_FLIGHT - in_flight.len()) {
+            let start = clock.now();
+            let due = world.decide(start, MOST_IN_FLIGHT - in_flight.len());
+            self.metrics.decided(clock.now() - start);
+            for write in due {
                 let writer = writer.clone();
                 in_flight.spawn(async move { Done::of(&writer, write).await });
             }

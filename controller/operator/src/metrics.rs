@@ -52,6 +52,7 @@ pub(crate) struct Metrics {
     undecodable: Family<ByKind, Counter>,
     writes: Family<ByOutcome, Counter>,
     write_seconds: Family<ByKind, Histogram>,
+    decision_seconds: Histogram,
 }
 
 impl Metrics {
@@ -70,6 +71,8 @@ impl Metrics {
             write_seconds: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.002, 2.0, 12))
             }),
+            // From ten microseconds to forty milliseconds: longer than that, and people notice.
+            decision_seconds: Histogram::new(exponential_buckets(0.000_01, 2.0, 13)),
         };
         let own = registry.sub_registry_with_prefix("lightship_operator");
         own.register(
@@ -119,7 +122,18 @@ impl Metrics {
             Unit::Seconds,
             metrics.write_seconds.clone(),
         );
+        own.register_with_unit(
+            "decision_duration",
+            "How long it took to decide what a batch of changes means",
+            Unit::Seconds,
+            metrics.decision_seconds.clone(),
+        );
         metrics
+    }
+
+    /// A batch of changes was decided about.
+    pub(crate) fn decided(&self, took: std::time::Duration) {
+        self.decision_seconds.observe(took.as_secs_f64());
     }
 
     /// An object could not be decoded.

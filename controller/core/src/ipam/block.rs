@@ -83,7 +83,7 @@ impl BlockText {
     pub fn read(&self, first_last: FirstLast) -> Result<Block, BlockError> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(cidr) = given(&self.cidr) {
-            let net: IpNet = cidr.parse().map_err(|_| BlockError::NotACidr(cidr))?;
+            let net = net(&cidr).ok_or(BlockError::NotACidr(cidr))?;
             let range = Range::new(net.network(), net.broadcast())
                 .ok_or(BlockError::NotARange(net.network(), net.broadcast()))?;
             let usable = match first_last {
@@ -114,6 +114,14 @@ impl BlockText {
         };
         text.read(FirstLast::Allowed).map(|block| block.range)
     }
+}
+
+/// As strict as Go's, which the API server reads with: no leading zeros that some take for octal, no signs.
+fn net(cidr: &str) -> Option<IpNet> {
+    let (address, length) = cidr.split_once('/')?;
+    let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+    let length = length.parse().ok().filter(|_| is_number)?;
+    IpNet::new(address.parse().ok()?, length).ok()
 }
 
 fn address(text: &str) -> Result<IpAddr, BlockError> {

@@ -14,6 +14,20 @@ fn near() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn numbers_that_could_be_octal_are_refused() {
+    for text in [
+        "10.0.0.010/24",
+        "10.0.0.0/+8",
+        "010.0.0.0/8",
+        "10.0.0.0/",
+        "10.0.0.0",
+    ] {
+        let refused = BlockText::cidr(text).read(FirstLast::Allowed).unwrap_err();
+        assert_eq!(refused, BlockError::NotACidr(text.to_owned()));
+    }
+}
+
 proptest! {
     #[test]
     fn a_block_is_what_is_written_or_an_error(cidr in near(), start in near(), stop in near(), which in 0..8u8) {
