@@ -169,6 +169,16 @@ pub fn announced(walk: &Walk<'_>) -> Result<()> {
 pub fn bound(walk: &Walk<'_>) -> Result<()> {
     walk.say("The lease names the node; it is never the control-plane node.")?;
     walk.kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
+    eventually("the lease telling what happened", SOON, || {
+        let told = walk
+            .lab
+            .kubectl(&["describe", "lease", "-n", "kube-system", LEASE])?;
+        ensure!(
+            told.contains(&format!("answers for {ADDRESS}")),
+            "describe says {told}"
+        );
+        Ok(())
+    })?;
     walk.kubectl(&["describe", "lease", "-n", "kube-system", LEASE])?;
     eventually("the policy telling its holders", SOON, || {
         let status = &walk.lab.get(&["l2announcement", POLICY])?["status"];

@@ -54,7 +54,9 @@ pub(crate) fn update<'a>(
             });
         }
     }
-    conditions.set(announcing(&name, reading, &holders, outcomes));
+    if let Some(saying) = announcing(&name, reading, &holders, outcomes) {
+        conditions.set(saying);
+    }
     let omitted = holders.len().saturating_sub(LONGEST_LIST);
     let status = PolicyStatus {
         conditions: conditions.into_list(),
@@ -76,12 +78,13 @@ pub(crate) fn update<'a>(
     Some(StatusUpdate { patch, notes })
 }
 
+/// What the policy says of itself; `None` while leases are about to be written, for then nothing is wrong.
 fn announcing<'a>(
     name: &PolicyName,
     reading: &Reading,
     holders: &[Holder],
     outcomes: impl Iterator<Item = &'a Outcome>,
-) -> Saying<'static> {
+) -> Option<Saying<'static>> {
     let addresses: usize = holders.iter().map(|holder| holder.addresses.len()).sum();
     let (status, reason, message) = if reading.policy.is_none() {
         (
@@ -93,36 +96,40 @@ fn announcing<'a>(
         let message = "neither loadBalancerIPs nor externalIPs is true, so nothing is asked for; set one";
         ("False", names::REASON_NOTHING_ASKED, message.to_owned())
     } else if addresses > 0 {
-        let message = format!(
-            "{addresses} addresses of {} services are announced",
-            holders.len()
-        );
+        let message = format!("addresses announced: {addresses}; services: {}", holders.len());
         ("True", names::REASON_ANNOUNCED, message)
     } else {
-        let (reason, message) = why_nobody(name, outcomes);
+        let (reason, message) = why_nobody(name, outcomes)?;
         ("False", reason, message)
     };
-    Saying {
+    Some(Saying {
         type_: names::ANNOUNCING,
         status,
         reason,
         message,
-    }
+    })
 }
 
 /// The refusal that came closest to announcing is the one to mend.
-fn why_nobody<'a>(name: &PolicyName, outcomes: impl Iterator<Item = &'a Outcome>) -> (&'static str, String) {
+fn why_nobody<'a>(
+    name: &PolicyName,
+    outcomes: impl Iterator<Item = &'a Outcome>,
+) -> Option<(&'static str, String)> {
     let mut refusals: BTreeMap<&NodeName, &Refusal> = BTreeMap::new();
     for outcome in outcomes {
-        if let Outcome::NoNode(nodes) = outcome {
-            for (node, reasons) in nodes {
-                refusals.extend(
-                    reasons
-                        .iter()
-                        .filter(|(policy, _)| policy == name)
-                        .map(|(_, refusal)| (node, refusal)),
-                );
+        match outcome {
+            Outcome::Placed(placed) => {
+                if placed.order.announcements.iter().any(|one| one.policy == *name) {
+                    return None;
+                }
             }
+            Outcome::NoNode(nodes) => {
+                for (node, reasons) in nodes {
+                    let mine = reasons.iter().filter(|(policy, _)| policy == name);
+                    refusals.extend(mine.map(|(_, refusal)| (node, refusal)));
+                }
+            }
+            Outcome::Unwanted(_) => {}
         }
     }
     let closest = refusals.iter().max_by_key(|(_, refusal)| match refusal {
@@ -131,7 +138,7 @@ fn why_nobody<'a>(name: &PolicyName, outcomes: impl Iterator<Item = &'a Outcome>
         Refusal::NoInterface(_) => 2,
         Refusal::LinkDown(_) => 3,
     });
-    match closest {
+    Some(match closest {
         None => (
             names::REASON_NO_SERVICE,
             "no service with an address of the kinds asked for matches".to_owned(),
@@ -147,7 +154,7 @@ fn why_nobody<'a>(name: &PolicyName, outcomes: impl Iterator<Item = &'a Outcome>
                 format!("no node can announce; the closest is {node}, but {refusal}"),
             )
         }
-    }
+    })
 }
 
 fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
