@@ -252,4 +252,35 @@ mod tests {
             "no node can announce; the closest is node-1, but eth0 is down or has no carrier"
         );
     }
+
+    #[test]
+    fn while_a_lease_is_being_written_nothing_is_said() {
+        let policy = policy(&[]);
+        let service = lightship_core::names::ServiceId::new("default", "web");
+        let announcement = lightship_core::binding::Announcement {
+            policy: "policy1".into(),
+            addresses: vec!["10.0.10.0".parse().unwrap()],
+            interfaces: vec![],
+        };
+        let order = lightship_core::binding::WorkOrder {
+            primary: service.clone(),
+            service,
+            announcements: vec![announcement],
+            standbys: vec![],
+        };
+        let outcome = Outcome::Placed(lightship_core::placement::Placed {
+            holder: "node-1".into(),
+            order,
+            moved: None,
+        });
+        let reading = index::policy::policy(&policy);
+        let change = update(
+            &policy,
+            &reading,
+            vec![],
+            [&outcome].into_iter(),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(change, None);
+    }
 }
