@@ -1,5 +1,9 @@
 //! How fast addresses are managed, each figure beside the plainest structure that could do the same, in the same run.
 //!
+//! Measured on 2026-11-21 with two cores shared with other builds, so that only ratios mean anything: an allocation
+//! 2.4x of plain maps doing the same bookkeeping (3.6 µs), a release 1.0x, a specific request 2.4x, 10,000 pools 0.8x of
+//! one pool, an address freed with 10,000 waiting 1.8x of 200 waiting, 50,000 services 85 MiB beside the services' own 58.
+//!
 //! `--json FILE` writes a list of `{figure, value, unit, yardstick, ratio}`; every figure is the median of several runs.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

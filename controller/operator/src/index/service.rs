@@ -232,6 +232,44 @@ mod tests {
     }
 
     #[test]
+    fn sharing_is_read_in_both_spellings() {
+        let shared = |key: &str, namespaces: &str, pods: &str| {
+            let mut object = service("metallb");
+            let annotations = [(key, " dns "), (namespaces, "a, b"), (pods, "true")];
+            let annotations = annotations.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            object.metadata.annotations = Some(annotations.into());
+            let spec = object.spec.as_mut().unwrap();
+            spec.external_traffic_policy = Some("Local".to_owned());
+            spec.ports =
+                serde_json::from_value(serde_json::json!([{"port": 53, "protocol": "UDP"}, {"port": 53}]))
+                    .ok();
+            facts(&object, DefaultClass::LbIpam).sharing
+        };
+        let port = |protocol| Port { number: 53, protocol };
+        let expected = Sharing {
+            key: SharingKey::new("dns").unwrap(),
+            namespaces: Namespaces::Listed(["a".to_owned(), "b".to_owned()].into()),
+            ports: [port(Protocol::Tcp), port(Protocol::Udp)].into(),
+            traffic: Traffic::Local {
+                pods: Labels::new(),
+                different: DifferentPods::Permitted,
+            },
+        };
+        let new = shared(
+            "lbipam.cilium.io/sharing-key",
+            "lbipam.cilium.io/sharing-cross-namespace",
+            "lbipam.cilium.io/sharing-permit-different-pods",
+        );
+        let old = shared(
+            "io.cilium/lb-ipam-sharing-key",
+            "io.cilium/lb-ipam-sharing-cross-namespace",
+            "io.cilium/lb-ipam-sharing-permit-different-pods",
+        );
+        assert_eq!((new.as_ref(), old.as_ref()), (Some(&expected), Some(&expected)));
+        assert_eq!(facts(&service("metallb"), DefaultClass::LbIpam).sharing, None);
+    }
+
+    #[test]
     fn an_entry_without_an_address_is_no_address() {
         let facts = facts(&service("metallb"), DefaultClass::LbIpam);
         assert_eq!(facts.ingress, ["10.0.10.7".parse::<IpAddr>().unwrap()]);
