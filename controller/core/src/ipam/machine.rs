@@ -159,12 +159,15 @@ impl Ipam {
                 self.waiting
                     .remove(&waiter, &tracked.service, tracked.verdict.as_ref());
                 let before = std::mem::replace(&mut tracked.service, Arc::new(service));
-                let shown = &tracked.service.ingress;
+                let shown = tracked.service.ingress.clone();
                 tracked.released.retain(|lost| shown.contains(&lost.address));
                 tracked.order();
                 let waiter = tracked.waiter();
                 self.waiting
                     .insert(&waiter, &tracked.service, tracked.verdict.as_ref());
+                // Somebody else's service may show one of these too, and now be the only one to.
+                let gone = before.ingress.iter().filter(|address| !shown.contains(address));
+                self.loosened.extend(gone);
                 self.rekey(&waiter.1, &before);
                 self.settle_event(waiter, now);
             }

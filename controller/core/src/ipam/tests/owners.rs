@@ -179,3 +179,16 @@ fn a_pool_that_comes_to_cover_a_foreign_address_gives_it_to_nobody() {
         (vec!["10.0.10.0".into()], vec!["10.0.10.1".into()])
     );
 }
+
+#[test]
+fn who_alone_shows_an_address_that_others_gave_has_it() {
+    let ours = put_by(IngressOwner::Us, "ours", "10.0.10.0");
+    let mut ipam = running(ten(), vec![ours]);
+    ipam.apply_service(put_by(IngressOwner::Another, "theirs", "10.0.10.0"), at(1));
+    assert_eq!(addresses(&ipam, "ours"), ["10.0.10.0"], "while ours shows it too");
+    assert_eq!(addresses(&ipam, "theirs"), [] as [&str; 0]);
+    // A late write of ours arrives: the status shows another address than the one decided since.
+    ipam.apply_service(put_by(IngressOwner::Us, "ours", "10.0.10.8"), at(2));
+    assert_eq!(addresses(&ipam, "theirs"), ["10.0.10.0"]);
+    assert_ne!(addresses(&ipam, "ours"), ["10.0.10.0"]);
+}
