@@ -8,7 +8,7 @@ use lightship_tests::{
     lab::{host::JUMPBOX, testing::TestLab},
 };
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const LEASE: &str = "cilium-l2announce-default-dual-stack";
 
 /// Short, so that a dead node's addresses move within seconds.
