@@ -43,7 +43,7 @@ use writer::Writer;
 const BATCH: usize = 512;
 
 /// Writes under way at once: enough to keep an API server busy, few enough not to queue in front of it.
-const MOST_IN_FLIGHT: usize = 16;
+const MOST_IN_FLIGHT: usize = 64;
 
 /// Counting everything anew at every change would cost more than the changes.
 const TALLY_PACE: Duration = Duration::from_secs(1);
