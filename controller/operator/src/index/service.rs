@@ -157,7 +157,7 @@ fn labels(service: &Service) -> Labels {
 }
 
 /// Who wrote the ingress, by the API server's own record; an empty ingress is nobody's and free for us.
-fn ingress_owner(service: &Service) -> IngressOwner {
+pub(crate) fn ingress_owner(service: &Service) -> IngressOwner {
     if ingress(service).is_empty() {
         return IngressOwner::Us;
     }

@@ -186,7 +186,7 @@ impl World {
         let given = allocation.given.iter().map(|given| given.address);
         let (shown_elsewhere, to_show): (BTreeSet<_>, BTreeSet<_>) =
             given.partition(|one| self.shown_elsewhere(id, *one));
-        let owner = index::service::facts(service, self.default_class).ingress_owner;
+        let owner = index::service::ingress_owner(service);
         let outcome = self.placements.get(id);
         let decided = Decided {
             allocation: &allocation,
