@@ -93,12 +93,7 @@ impl Elector {
     /// The moment at which leading ends unless a renewal succeeds before.
     #[must_use]
     pub fn leads_until(&self) -> Option<Instant> {
-        self.renewed_at.map(|at| {
-            at + self
-                .timings
-                .renew_deadline()
-                .max(self.timings.renew_interval() * 2)
-        })
+        self.renewed_at.map(|at| at + self.timings.leads_for())
     }
 }
 

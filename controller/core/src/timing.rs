@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// The API server counts a write's time in milliseconds; none at all would mean its own default.
+const SHORTEST_WRITE: Duration = Duration::from_millis(1);
+
+/// An API server that takes longer is not answering.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
 /// How long a record counts, how long a renewal may take, how soon a failed one is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseTimings {
@@ -97,6 +103,20 @@ impl LeaseTimings {
         self.retry_period
     }
 
+    /// How long a leader goes on leading after it sent the last renewal that succeeded.
+    #[must_use]
+    pub fn leads_for(&self) -> Duration {
+        self.renew_deadline.max(self.renew_interval() * 2)
+    }
+
+    /// How long the API server may work on a write: what a leader sent with its last breath is over before its lease
+    /// is, with a fifth of that time left for the way there.
+    #[must_use]
+    pub fn write_limit(&self) -> Duration {
+        let left = self.lease_duration.saturating_sub(self.leads_for());
+        (left * 4 / 5).clamp(SHORTEST_WRITE, LONGEST_WRITE)
+    }
+
     /// The pause between two renewals when nothing fails: a third of the lease duration.
     #[must_use]
     pub fn renew_interval(&self) -> Duration {
@@ -134,6 +154,23 @@ mod tests {
         assert_eq!(warnings, 0);
         assert_eq!(timings.lease_duration(), Duration::from_secs(3));
         assert_eq!(timings.renew_interval(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_last_write_of_a_leader_is_over_before_its_lease() {
+        assert_eq!(LeaseTimings::default().write_limit(), Duration::from_secs(4));
+        for (lease, renew, retry) in [
+            (15.0, 5.0, 2.0),
+            (15.0, 14.0, 2.0),
+            (3.0, 1.0, 0.5),
+            (1.0, 0.9, 0.1),
+        ] {
+            let (timings, _) = seconds(lease, renew, retry);
+            let over = timings.leads_for() + timings.write_limit();
+            assert!(over < timings.lease_duration(), "{timings:?}");
+        }
+        let (long, _) = seconds(120.0, 5.0, 2.0);
+        assert_eq!(long.write_limit(), LONGEST_WRITE);
     }
 
     #[test]

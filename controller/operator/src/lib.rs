@@ -7,6 +7,7 @@ mod bindings;
 mod error;
 mod index;
 mod leader;
+mod limited;
 mod metrics;
 mod outbox;
 mod status;
@@ -166,7 +167,12 @@ impl Operator {
             timings,
         };
         let mut world = World::new(form, default_class);
-        let writer = Writer::new(self.client.clone(), namespace.clone(), identity);
+        let writer = Writer::new(
+            self.client.clone(),
+            timings.write_limit(),
+            namespace.clone(),
+            identity,
+        );
         let mut changes = watches::all(&self.client, &namespace, &self.metrics).ready_chunks(BATCH);
         let mut in_flight: JoinSet<Done> = JoinSet::new();
         let mut telling = Telling::default();

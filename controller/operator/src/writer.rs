@@ -14,25 +14,31 @@ use tracing::warn;
 
 use crate::bindings::LeaseWrite;
 use crate::error::Error;
+use crate::limited::Limited;
 use crate::outbox::Target;
 use crate::status::Note;
 use crate::world::{Answer, Content, Write};
 
-/// An API server that takes longer is not answering; the write is decided again on what is then seen.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// Beyond the API server's own limit, so that its answer that the time was over still arrives.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Events are worth no more waiting.
+const EVENT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Writes objects and events.
 #[derive(Clone)]
 pub(crate) struct Writer {
     client: Client,
+    limited: Limited,
     namespace: String,
     identity: String,
 }
 
 impl Writer {
-    /// A writer of leases in `namespace`, publishing as replica `identity`.
-    pub(crate) fn new(client: Client, namespace: String, identity: String) -> Self {
+    /// A writer of leases in `namespace`, publishing as replica `identity`, whose writes end after `limit`.
+    pub(crate) fn new(client: Client, limit: Duration, namespace: String, identity: String) -> Self {
         Self {
+            limited: Limited::new(client.clone(), limit),
             client,
             namespace,
             identity,
@@ -41,7 +47,11 @@ impl Writer {
 
     /// Carries out one write.
     pub(crate) async fn carry_out(&self, write: &Write) -> Result<Answer, Error> {
-        let answer = tokio::time::timeout(DEADLINE, self.send(&write.target, &write.content)).await;
+        let answer = tokio::time::timeout(
+            self.limited.limit() + MARGIN,
+            self.send(&write.target, &write.content),
+        )
+        .await;
         match answer {
             Err(_) => Err(Error::Deadline {
                 operation: "write a decision",
@@ -74,7 +84,7 @@ impl Writer {
                 // A recorder that is kept folds a second event of the same reason into a series that repeats the
                 // first one's words; each of ours says something of its own.
                 let recorder = Recorder::new(self.client.clone(), reporter.clone());
-                let published = tokio::time::timeout(DEADLINE, recorder.publish(&event, object)).await;
+                let published = tokio::time::timeout(EVENT_DEADLINE, recorder.publish(&event, object)).await;
                 if let Ok(Err(error)) = published {
                     let error = &error as &dyn std::error::Error;
                     warn!(
@@ -95,21 +105,26 @@ impl Writer {
         };
         match (target, content) {
             (Target::Service(id), Content::Status(patch)) => {
-                let api: Api<Service> = Api::namespaced(self.client.clone(), &id.namespace);
-                let service = api.patch_status(&id.name, &params, &Patch::Merge(patch)).await?;
+                let (namespace, patch) = (Some(id.namespace.as_str()), Patch::Merge(patch));
+                let service = self
+                    .limited
+                    .patch_status(namespace, &id.name, &params, &patch)
+                    .await?;
                 Ok(Answer::Service(Box::new(service)))
             }
             (Target::Pool(name), Content::Status(patch)) => {
-                let api: Api<CiliumLoadBalancerIPPool> = Api::all(self.client.clone());
-                let pool = api
-                    .patch_status(name.as_str(), &params, &Patch::Merge(patch))
+                let patch = Patch::Merge(patch);
+                let pool = self
+                    .limited
+                    .patch_status(None, name.as_str(), &params, &patch)
                     .await?;
                 Ok(Answer::Pool(Box::new(pool)))
             }
             (Target::Policy(name), Content::Status(patch)) => {
-                let api: Api<CiliumL2AnnouncementPolicy> = Api::all(self.client.clone());
-                let policy = api
-                    .patch_status(name.as_str(), &params, &Patch::Merge(patch))
+                let patch = Patch::Merge(patch);
+                let policy = self
+                    .limited
+                    .patch_status(None, name.as_str(), &params, &patch)
                     .await?;
                 Ok(Answer::Policy(Box::new(policy)))
             }
@@ -150,17 +165,19 @@ impl Writer {
     }
 
     async fn send_lease(&self, id: &ServiceId, write: &LeaseWrite) -> Result<Answer, kube::Error> {
-        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let namespace = Some(self.namespace.as_str());
         let params = PostParams {
             field_manager: Some(field_owner::OPERATOR.to_owned()),
             ..Default::default()
         };
         match write {
             LeaseWrite::Create(lease) => Ok(Answer::Lease(Box::new(
-                api.create(&params, lease.as_ref()).await?,
+                self.limited.create(namespace, &params, lease.as_ref()).await?,
             ))),
             LeaseWrite::Replace(lease) => Ok(Answer::Lease(Box::new(
-                api.replace(&lease.name_any(), &params, lease).await?,
+                self.limited
+                    .replace(namespace, &lease.name_any(), &params, lease.as_ref())
+                    .await?,
             ))),
             LeaseWrite::Delete(lease) => {
                 let seen = Preconditions {
@@ -171,7 +188,11 @@ impl Writer {
                     preconditions: Some(seen),
                     ..Default::default()
                 };
-                match api.delete(&lease.name_any(), &params).await {
+                match self
+                    .limited
+                    .delete::<Lease>(namespace, &lease.name_any(), &params)
+                    .await
+                {
                     Err(error) if !error.is_not_found() => Err(error),
                     _ => Ok(Answer::LeaseDeleted(id.clone())),
                 }
