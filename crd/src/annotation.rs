@@ -44,6 +44,9 @@ pub const POOL: ServiceAnnotation = ServiceAnnotation {
     alias: None,
 };
 
+/// On a node: it is drained; none of its addresses stay while another node can hold them. Any value counts, `false` excepted.
+pub const DRAIN: &str = "lightship.dev/drain";
+
 /// On a service lease: who the binding is for, `namespace/name`. The lease's own name cannot be taken apart.
 pub const SERVICE: &str = "lightship.dev/service";
 

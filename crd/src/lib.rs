@@ -14,6 +14,7 @@ pub mod definition;
 pub mod field_owner;
 pub mod label;
 pub mod lease;
+pub mod members;
 pub mod policy;
 pub mod pool;
 pub mod reserved;

@@ -1,5 +1,7 @@
 //! The node's devices in the words of the heartbeat.
 
+use std::net::IpAddr;
+
 use lightship_core::inventory::{Interface, Inventory, LinkState, Mac};
 use lightship_datapath::devices::{AdminState, Carrier, Device, Selection};
 
@@ -11,7 +13,10 @@ pub(crate) fn inventory(devices: &[Device], selection: &Selection) -> Inventory 
         .map(|device| interface(device, selection))
         .collect();
     interfaces.sort_by(|one, other| one.name.cmp(&other.name));
-    Inventory { interfaces }
+    Inventory {
+        interfaces,
+        ..Inventory::default()
+    }
 }
 
 /// A device as policies see it.
@@ -25,5 +30,12 @@ pub(crate) fn interface(device: &Device, selection: &Selection) -> Interface {
             (AdminState::Up, Carrier::Present) => LinkState::Up,
         },
         suitable: selection.admits(device).is_ok(),
+        addresses: own_addresses(device),
     }
+}
+
+/// The node's own: groups that are joined for held addresses appear as addresses too.
+fn own_addresses(device: &Device) -> Vec<IpAddr> {
+    let own = device.addresses.iter().filter(|address| !address.is_multicast());
+    own.copied().collect()
 }

@@ -118,6 +118,7 @@ mod tests {
             primary: service.clone(),
             announcements: vec![announcement],
             standbys: vec![],
+            former: None,
         };
         [(
             service,

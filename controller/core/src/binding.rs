@@ -34,6 +34,9 @@ pub struct WorkOrder {
     /// Nodes that may claim the binding, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standbys: Vec<NodeName>,
+    /// The holder before this one. If it lives it goes on answering until it hears the new holder's claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<NodeName>,
 }
 
 impl WorkOrder {
@@ -94,6 +97,7 @@ mod tests {
                 interfaces: vec!["^eth[0-9]+".into()],
             }],
             standbys: vec![],
+            former: None,
         };
         let text = order.to_annotation().unwrap();
         assert_eq!(WorkOrder::from_annotation(&text).unwrap(), order);

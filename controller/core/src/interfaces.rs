@@ -95,6 +95,7 @@ mod tests {
             mac: None,
             link: LinkState::Up,
             suitable,
+            addresses: vec![],
         }
     }
 

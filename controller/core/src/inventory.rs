@@ -1,8 +1,11 @@
 //! What an agent tells about its node: the payload of its heartbeat.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::finding::Finding;
 
 /// A hardware address, written as six hexadecimal octets with colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +64,9 @@ pub struct Interface {
     /// Whether a policy that names no interfaces announces here (the node's own rule, or `--devices`).
     #[serde(default)]
     pub suitable: bool,
+    /// The node's own addresses on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// The interfaces of one node, sorted by name.
@@ -69,7 +75,16 @@ pub struct Interface {
 pub struct Inventory {
     /// Every interface with a link layer.
     pub interfaces: Vec<Interface>,
+    /// The latest findings, oldest first, at most [`MOST_FINDINGS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Tells one run of the agent from another, so that a reader knows when the findings' numbers begin anew.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
 }
+
+/// How many findings a heartbeat carries.
+pub const MOST_FINDINGS: usize = 64;
 
 impl Inventory {
     /// Reads the annotation of a heartbeat.
@@ -101,7 +116,9 @@ mod tests {
                 mac: Some(Mac([2, 0, 0, 0, 0x0a, 1])),
                 link: LinkState::NoCarrier,
                 suitable: true,
+                addresses: vec!["10.0.0.1".parse().unwrap()],
             }],
+            ..Inventory::default()
         };
         let text = inventory.to_annotation().unwrap();
         assert!(text.contains("\"02:00:00:00:0a:01\""), "{text}");

@@ -6,10 +6,12 @@
 pub mod announcing;
 pub mod binding;
 pub mod election;
+pub mod finding;
 pub mod heartbeat;
 pub mod interfaces;
 pub mod inventory;
 pub mod ipam;
+pub mod members;
 pub mod names;
 pub mod placement;
 pub mod selector;

@@ -218,6 +218,7 @@ mod tests {
             service,
             announcements,
             standbys: vec![],
+            former: None,
         };
         let moved = moved.map(|(former, cause)| (former.map(Into::into), cause));
         Outcome::Placed(Placed {

@@ -21,5 +21,7 @@ pub mod liveness;
 pub mod mac;
 pub mod names;
 pub mod ndp;
+pub mod order;
 pub mod outcome;
+pub mod signal;
 pub mod verdict;

@@ -88,6 +88,7 @@ pub struct Placed {
 
 /// What becomes of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every service is placed")]
 pub enum Outcome {
     /// Nothing is to be announced.
     Unwanted(Unwanted),
@@ -220,6 +221,7 @@ impl Placements {
                 primary: group.primary.clone(),
                 announcements: self.demands.of(id).iter().filter(allowed).cloned().collect(),
                 standbys: vec![],
+                former: None,
             };
             let moved = moved(cluster.bindings.get(id), holder, judged);
             let placed = Placed {

@@ -267,6 +267,7 @@ mod tests {
             service,
             announcements: vec![announcement],
             standbys: vec![],
+            former: None,
         };
         let outcome = Outcome::Placed(lightship_core::placement::Placed {
             holder: "node-1".into(),

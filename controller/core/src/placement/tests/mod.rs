@@ -28,7 +28,9 @@ fn inventory(link: LinkState) -> Inventory {
             mac: None,
             link,
             suitable: true,
+            addresses: vec![],
         }],
+        ..Inventory::default()
     }
 }
 
@@ -123,6 +125,7 @@ fn a_service_goes_to_a_node_the_policy_allows_and_stays() {
             interfaces: vec!["^eth[0-9]+".into()],
         }],
         standbys: vec![],
+        former: None,
     };
     assert_eq!(
         *placed,
@@ -215,6 +218,7 @@ fn one_broken_line_of_several_moves_what_another_node_serves_whole() {
             mac: None,
             link: second,
             suitable: true,
+            addresses: vec![],
         });
         cluster
             .heartbeats
@@ -258,6 +262,7 @@ fn services_that_share_an_address_have_one_holder_and_one_primary() {
             primary: id(name),
             announcements: vec![],
             standbys: vec![],
+            former: None,
         };
         cluster.bindings.insert(
             id(name),
