@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::error::Error;
+use crate::world::lateness;
 
 /// Until when this replica leads, by its own clock; `None` while it stands by.
 pub(crate) type Leadership = watch::Receiver<Option<Instant>>;
@@ -28,6 +29,7 @@ pub(crate) struct Candidate {
     clock: Clock,
     elector: Elector,
     leads_until: watch::Sender<Option<Instant>>,
+    clear_from: watch::Sender<Instant>,
 }
 
 impl Candidate {
@@ -48,12 +50,18 @@ impl Candidate {
             clock,
             elector,
             leads_until: watch::Sender::new(None),
+            clear_from: watch::Sender::new(Instant::default()),
         }
     }
 
     /// Where to see whether this replica leads.
     pub(crate) fn leadership(&self) -> Leadership {
         self.leads_until.subscribe()
+    }
+
+    /// From when on no write of a leader that went without handing over can arrive any more.
+    pub(crate) fn clear_from(&self) -> watch::Receiver<Instant> {
+        self.clear_from.subscribe()
     }
 
     /// Stands for election until stopped; then gives the lease back at once, so that the other replica need not wait.
@@ -89,7 +97,9 @@ impl Candidate {
         let lease = self
             .within_deadline("read", self.api.get_opt(names::OPERATOR))
             .await?;
+        let led = self.elector.leads_until().is_some();
         let step = self.elector.read(lease.as_ref().map(record), self.clock.now());
+        let handed_over = lease.as_ref().is_none_or(|lease| is_free(&record(lease)));
         let sent_at = self.clock.now();
         let written = match step {
             Step::Wait(until) => return Ok(until - self.clock.now()),
@@ -103,6 +113,11 @@ impl Candidate {
         };
         match written {
             Ok(lease) => {
+                // Another, or a process of this very name before this one, led until it was gone.
+                if !handed_over && !led {
+                    let clear = self.clock.now() + lateness(self.timings.write_limit());
+                    self.clear_from.send_replace(clear);
+                }
                 self.elector.written(record(&lease), sent_at);
                 Ok(self.timings.renew_interval())
             }
@@ -200,6 +215,11 @@ impl Candidate {
             }),
         }
     }
+}
+
+/// Whether it was given back, which a leader does only when nothing of it is under way.
+fn is_free(record: &Record) -> bool {
+    record.holder.as_deref().is_none_or(str::is_empty)
 }
 
 #[derive(Clone, Copy)]

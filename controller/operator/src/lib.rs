@@ -21,6 +21,7 @@ use std::time::Duration;
 use futures::stream::StreamExt as _;
 use kube::Client;
 use lightship_core::service::DefaultClass;
+use lightship_core::time::Instant;
 use lightship_core::timing::LeaseTimings;
 use lightship_edge::{ApiAnswer as _, Clock};
 use prometheus_client::registry::Registry;
@@ -37,7 +38,7 @@ use leader::{Candidate, Leadership};
 use metrics::Metrics;
 use outbox::Target;
 use telling::Telling;
-use world::{Answer, World, Write};
+use world::{Answer, World, Write, lateness};
 use writer::Writer;
 
 /// Changes that are taken in before something is decided, when they come thick and fast.
@@ -103,6 +104,8 @@ impl Operator {
             clock,
         );
         let mut leadership = candidate.leadership();
+        let clear_from = candidate.clear_from();
+        let mut end = End::Clean;
         let elected_until = CancellationToken::new();
         let election = tokio::spawn(candidate.run(elected_until.clone()));
         self.ready.send_replace(true);
@@ -117,8 +120,20 @@ impl Operator {
             }
             info!(identity = self.options.identity, "leads");
             self.metrics.leads();
-            self.lead(clock, leadership.clone(), &stop).await;
+            let mut held_back = *clear_from.borrow();
+            if end == End::WritesUnanswered {
+                held_back = held_back.max(clock.now() + lateness(self.options.timings.write_limit()));
+            }
+            end = self.lead(clock, leadership.clone(), held_back, &stop).await;
             self.metrics.stands_by();
+        }
+        if end == End::WritesUnanswered {
+            // Given back, the lease would be taken at once, and its taker would not know of them.
+            info!(
+                "keeps the leader lease, which expires by itself: it is not known what the last writes did"
+            );
+            election.abort();
+            return Ok(());
         }
         elected_until.cancel();
         if let Err(error) = election.await {
@@ -155,7 +170,13 @@ impl Operator {
     }
 
     /// Watches, decides and writes while this replica leads.
-    async fn lead(&self, clock: Clock, mut leadership: Leadership, stop: &CancellationToken) {
+    async fn lead(
+        &self,
+        clock: Clock,
+        mut leadership: Leadership,
+        held_back: Instant,
+        stop: &CancellationToken,
+    ) -> End {
         let Options {
             namespace,
             identity,
@@ -167,6 +188,10 @@ impl Operator {
             timings,
         };
         let mut world = World::new(form, default_class);
+        if clock.now() < held_back {
+            info!("the last leader may have left writes behind: gives no address for a moment");
+            world.hold_back(held_back);
+        }
         let writer = Writer::new(
             self.client.clone(),
             timings.write_limit(),
@@ -216,6 +241,11 @@ impl Operator {
         }
         telling.finish(&writer).await;
         debug!(idle = world.is_idle(), "no write is in flight any more");
+        if world.leaves_writes_behind() {
+            End::WritesUnanswered
+        } else {
+            End::Clean
+        }
     }
 
     fn done(
@@ -260,6 +290,15 @@ fn report(target: &Target, error: &Error) {
         }
         _ => warn!(error = source, %target, "the write failed and is tried again"),
     }
+}
+
+/// How this replica stopped leading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing of it can arrive any more.
+    Clean,
+    /// It is not known of every write whether it was carried out or will be.
+    WritesUnanswered,
 }
 
 struct Done {

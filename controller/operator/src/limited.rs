@@ -139,9 +139,9 @@ mod tests {
             field_manager: Some("lightship-operator".to_owned()),
             ..PatchParams::default()
         };
-        let patch = Patch::Merge(serde_json::json!({}));
+        let nothing = Patch::Merge(serde_json::json!({}));
         assert_eq!(
-            target(leases.patch_subresource("status", "a", &managed, &patch)),
+            target(leases.patch_subresource("status", "a", &managed, &nothing)),
             format!("{path}/a/status?&fieldManager=lightship-operator&timeout=4000ms")
         );
         assert_eq!(

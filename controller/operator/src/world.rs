@@ -21,6 +21,7 @@ use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 
 use by_address::ByAddress;
 use claims::Claims;
+pub(crate) use claims::lateness;
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;
@@ -70,6 +71,12 @@ pub(crate) struct World {
     shown: ByAddress,
     /// Which services may come to show an address, or do so unseen.
     claims: Claims,
+    /// Which services may come to have a lease that binds an address, or have one unseen.
+    lease_claims: Claims,
+    /// Who was to hold by the last lease that was sent, and its primary.
+    sent_leases: BTreeMap<ServiceId, (NodeName, ServiceId)>,
+    /// Nothing is given or bound anew before then: a dead leader's last writes may arrive until that.
+    held_back: Option<Instant>,
     /// Which services have a lease that binds an address.
     bound: ByAddress,
     pools: BTreeMap<PoolName, CiliumLoadBalancerIPPool>,
@@ -87,6 +94,7 @@ pub(crate) struct World {
 impl World {
     /// A leader that has seen nothing yet.
     pub(crate) fn new(form: LeaseForm, default_class: DefaultClass) -> Self {
+        let limit = form.timings.write_limit();
         Self {
             form,
             default_class,
@@ -105,7 +113,10 @@ impl World {
             ]),
             services: BTreeMap::new(),
             shown: ByAddress::default(),
-            claims: Claims::default(),
+            claims: Claims::new(limit),
+            lease_claims: Claims::new(limit),
+            sent_leases: BTreeMap::new(),
+            held_back: None,
             bound: ByAddress::default(),
             pools: BTreeMap::new(),
             policies: BTreeMap::new(),
@@ -117,11 +128,29 @@ impl World {
         }
     }
 
+    /// Gives and binds nothing anew until then. A leader that died may have sent writes that arrive late and that only
+    /// it knew of: each is bound to a version and harms nothing where something was written since, but an address it
+    /// puts into one service must not be another's by then.
+    pub(crate) fn hold_back(&mut self, until: Instant) {
+        self.held_back = Some(until);
+    }
+
     /// Lets time pass: graces end, heartbeats expire.
     pub(crate) fn advance(&mut self, now: Instant) {
         self.ipam.advance(now);
+        if self.held_back.is_some_and(|until| until <= now) {
+            self.held_back = None;
+            let everybody: Vec<_> = self.services.keys().cloned().collect();
+            for id in everybody {
+                self.refresh_announceable(&id);
+                self.outbox.touch(Target::Lease(id));
+            }
+        }
         for id in self.claims.advance(now) {
             self.outbox.doubt(Target::Service(id));
+        }
+        for id in self.lease_claims.advance(now) {
+            self.outbox.doubt(Target::Lease(id));
         }
         self.weigh_heartbeats(now);
     }
@@ -131,7 +160,9 @@ impl World {
         let expiry = self.cluster.heartbeats.next_expiry(now);
         let deadlines = [
             self.ipam.next_deadline(),
+            self.held_back,
             self.claims.next_deadline(),
+            self.lease_claims.next_deadline(),
             self.outbox.next_due(),
             expiry,
         ];
@@ -141,6 +172,11 @@ impl World {
     /// Whether every watch has listed, so that decisions are taken.
     pub(crate) fn is_complete(&self) -> bool {
         self.missing.is_empty()
+    }
+
+    /// Whether a write of this leader may still arrive of which it does not know what it did.
+    pub(crate) fn leaves_writes_behind(&self) -> bool {
+        self.claims.any_unanswered() || self.lease_claims.any_unanswered()
     }
 
     /// Whether no write is under way.
@@ -204,8 +240,12 @@ impl World {
             .insert(id.clone(), index::service::announceable(service, addresses));
     }
 
-    /// Whether a service that does not share the address shows it, or may come to by a write that is under way.
+    /// Whether a service that does not share the address shows it, or may come to by a write that is under way or that
+    /// nobody knows of.
     fn shown_elsewhere(&self, id: &ServiceId, address: IpAddr) -> bool {
+        if self.held_back.is_some() && !self.shown.services(&address).any(|showing| showing == id) {
+            return true;
+        }
         let shares = |other: &ServiceId| self.ipam.holders(address).any(|holder| holder == other);
         let mut showing = self
             .shown

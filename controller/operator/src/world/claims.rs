@@ -1,7 +1,9 @@
-//! Addresses that a write of ours may have put into a status, or may yet: nobody else's until that is known.
+//! Addresses that a write of ours may have put into a status or a lease, or may yet: nobody else's until that is known.
 //!
-//! A write that was not answered is not a write that failed. The API server may carry it out until its own time is
-//! over, and then nothing but a fresh read tells; until that, the address is treated as shown.
+//! A write that was not answered is not a write that failed. The API server gives it up after a limit, but counts that
+//! from when it gets the write, and an API server that was frozen gets it when it thaws. So the time starts with the
+//! first read that is answered: the API server is there again, and has what was sent to it. When it is over, another
+//! read tells for good; until that, the address is treated as shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,15 +14,17 @@ use lightship_core::time::Instant;
 
 use super::by_address::ByAddress;
 
-/// A minute, which the API server gives a request (`--request-timeout`), and time for a read that is under way.
-const PATIENCE: Duration = Duration::from_secs(70);
+/// What a machine under load may take to get from a request it has to the clock it starts for it.
+const MARGIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The write is under way.
     InFlight,
-    /// It was not answered, and may be carried out until then.
-    Unanswered(Instant),
+    /// It was not answered, and nothing was since.
+    Unanswered,
+    /// The API server answers again; what it got before it gives up by then.
+    Late(Instant),
     /// Whatever is read now is true.
     Over,
 }
@@ -33,21 +37,43 @@ struct Claim {
 }
 
 /// What the writes may have done.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Claims {
     by_service: BTreeMap<ServiceId, Claim>,
     by_address: ByAddress,
     /// When the next write's time is over.
     deadlines: BTreeSet<(Instant, ServiceId)>,
+    lateness: Duration,
+}
+
+/// How late a write may be carried out by an API server that answers, when it gives up after `limit`.
+pub(crate) fn lateness(limit: Duration) -> Duration {
+    limit + MARGIN
 }
 
 impl Claims {
+    /// No write was sent yet; those to come are given up after `limit`.
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            by_service: BTreeMap::new(),
+            by_address: ByAddress::default(),
+            deadlines: BTreeSet::new(),
+            lateness: lateness(limit),
+        }
+    }
+
     /// Services that a write may make show the address.
     pub(super) fn services(&self, address: &IpAddr) -> impl Iterator<Item = &ServiceId> {
         self.by_address.services(address)
     }
 
-    /// A status with these addresses is written, bound to a version of the service.
+    /// Services of which the same is true, but not of a write that is simply under way.
+    pub(super) fn unanswered_services(&self, address: &IpAddr) -> impl Iterator<Item = &ServiceId> {
+        let known = |id: &&ServiceId| self.stage(id).is_some_and(|stage| stage != Stage::InFlight);
+        self.services(address).filter(known)
+    }
+
+    /// These addresses are written, bound to a version of the object; to none when it is created.
     pub(super) fn sent(&mut self, id: &ServiceId, version: Option<u64>, addresses: Vec<IpAddr>) {
         for address in &addresses {
             self.by_address.insert(*address, id.clone());
@@ -68,18 +94,11 @@ impl Claims {
     }
 
     /// The write was not answered.
-    pub(super) fn unanswered(&mut self, id: &ServiceId, now: Instant) {
-        if let Some(claim) = self.by_service.get_mut(id) {
-            let until = now + PATIENCE;
-            if let Stage::Unanswered(before) = claim.stage {
-                self.deadlines.remove(&(before, id.clone()));
-            }
-            claim.stage = Stage::Unanswered(until);
-            self.deadlines.insert((until, id.clone()));
-        }
+    pub(super) fn unanswered(&mut self, id: &ServiceId) {
+        self.enter(id, Stage::Unanswered);
     }
 
-    /// The service was seen: a later version than the write was bound to refuses the write from then on.
+    /// The object was seen: a later version than the write was bound to refuses the write from then on.
     pub(super) fn seen(&mut self, id: &ServiceId, version: Option<u64>) -> BTreeSet<IpAddr> {
         let claim = self.by_service.get(id);
         if claim.is_some_and(|claim| claim.version < version || version.is_none()) {
@@ -89,18 +108,26 @@ impl Claims {
         }
     }
 
-    /// The service was read from the API server: true for good once the time of the write is over.
-    pub(super) fn read(&mut self, id: &ServiceId) -> BTreeSet<IpAddr> {
-        let is_over = self.stage(id) == Some(Stage::Over);
-        if is_over { self.end(id) } else { BTreeSet::new() }
+    /// The object was read from the API server: true for good once the time of the write is over.
+    pub(super) fn read(&mut self, id: &ServiceId, now: Instant) -> BTreeSet<IpAddr> {
+        match self.stage(id) {
+            Some(Stage::Unanswered) => {
+                let until = now + self.lateness;
+                self.enter(id, Stage::Late(until));
+                self.deadlines.insert((until, id.clone()));
+                BTreeSet::new()
+            }
+            Some(Stage::Over) => self.end(id),
+            Some(Stage::InFlight | Stage::Late(_)) | None => BTreeSet::new(),
+        }
     }
 
-    /// The service is gone, and with it what could be written into it.
+    /// Nothing can be written there any more by what was sent.
     pub(super) fn end(&mut self, id: &ServiceId) -> BTreeSet<IpAddr> {
         let Some(claim) = self.by_service.remove(id) else {
             return BTreeSet::new();
         };
-        if let Stage::Unanswered(until) = claim.stage {
+        if let Stage::Late(until) = claim.stage {
             self.deadlines.remove(&(until, id.clone()));
         }
         for address in &claim.addresses {
@@ -109,7 +136,7 @@ impl Claims {
         claim.addresses
     }
 
-    /// Services whose write's time is over by now: they are to be read once more.
+    /// Services whose write's time is over by now: their object is to be read once more.
     pub(super) fn advance(&mut self, now: Instant) -> Vec<ServiceId> {
         let mut over = Vec::new();
         while self.deadlines.first().is_some_and(|(until, _)| *until <= now) {
@@ -127,6 +154,21 @@ impl Claims {
     /// When [`Self::advance`] has something to do next.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(until, _)| *until)
+    }
+
+    /// Whether some write may arrive yet that nobody knows the outcome of.
+    pub(super) fn any_unanswered(&self) -> bool {
+        let mut stages = self.by_service.values().map(|claim| claim.stage);
+        stages.any(|stage| matches!(stage, Stage::Unanswered | Stage::Late(_)))
+    }
+
+    fn enter(&mut self, id: &ServiceId, stage: Stage) {
+        if let Some(claim) = self.by_service.get_mut(id) {
+            if let Stage::Late(before) = claim.stage {
+                self.deadlines.remove(&(before, id.clone()));
+            }
+            claim.stage = stage;
+        }
     }
 
     fn stage(&self, id: &ServiceId) -> Option<Stage> {

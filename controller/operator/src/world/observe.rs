@@ -202,6 +202,9 @@ impl World {
         if is_older(&lease, self.leases.get(&id)) {
             return;
         }
+        if !self.lease_claims.seen(&id, version(&lease)).is_empty() {
+            self.sent_leases.remove(&id);
+        }
         match lease::binding(&lease) {
             Ok(binding) => self.bind(&id, Some(binding)),
             Err(error) => {
@@ -243,10 +246,15 @@ impl World {
     /// Others may have waited for this lease to let an address go.
     fn lease_changed(&mut self, id: ServiceId) {
         self.outbox.observed(Target::Lease(id.clone()));
+        self.release_deferred_leases();
+        self.replace_service(id);
+    }
+
+    /// An address may be bound by nobody else any more: whoever waits looks again.
+    pub(super) fn release_deferred_leases(&mut self) {
         for other in std::mem::take(&mut self.deferred_leases) {
             self.outbox.touch(Target::Lease(other));
         }
-        self.replace_service(id);
     }
 
     fn observe_heartbeats(&mut self, seen: Seen<Lease>, now: Instant) -> bool {

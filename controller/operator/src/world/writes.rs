@@ -15,6 +15,7 @@ use lightship_core::placement::Outcome;
 use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, Holder};
 use lightship_edge::Clock;
+use lightship_edge::lease::bound_service;
 use serde_json::Value;
 use tracing::error;
 
@@ -96,7 +97,7 @@ impl World {
         self.outbox.written(target, now);
         match answer {
             Answer::Service(service) => {
-                let over = self.claims.read(&index::service::id(&service));
+                let over = self.claims.read(&index::service::id(&service), now);
                 self.observe_service(*service, now);
                 for address in over {
                     self.let_go(address);
@@ -104,8 +105,14 @@ impl World {
             }
             Answer::Pool(pool) => self.observe_pool(*pool),
             Answer::Policy(policy) => self.observe_policy(*policy),
-            Answer::Lease(lease) => self.observe_lease(*lease),
-            Answer::LeaseDeleted(id) => self.forget_lease(&id),
+            Answer::Lease(lease) => {
+                self.lease_claims.read(&bound_service(&lease), now);
+                self.observe_lease(*lease);
+            }
+            Answer::LeaseDeleted(id) => {
+                self.lease_claims.read(&id, now);
+                self.forget_lease(&id);
+            }
             Answer::Gone => {}
         }
     }
@@ -117,14 +124,21 @@ impl World {
                 self.let_go(address);
             }
         }
+        if let Target::Lease(id) = &target
+            && !self.lease_claims.refused(id).is_empty()
+        {
+            self.release_deferred_leases();
+        }
         self.outbox.failed(target, now);
     }
 
     /// The write to `target` was not answered, so that it may have been carried out or may be yet: the object is read
     /// before anything is decided about it.
     pub(crate) fn unanswered(&mut self, target: Target, now: Instant) {
-        if let Target::Service(id) = &target {
-            self.claims.unanswered(id, now);
+        match &target {
+            Target::Service(id) => self.claims.unanswered(id),
+            Target::Lease(id) => self.lease_claims.unanswered(id),
+            Target::Pool(_) | Target::Policy(_) => {}
         }
         self.outbox.failed(target.clone(), now);
         self.outbox.doubt(target);
@@ -217,6 +231,18 @@ impl World {
         let Some(update) = self.form.update(&name, observed, outcome, wall)? else {
             return Ok(None);
         };
+        let is_new = matches!(update.write, LeaseWrite::Create(_));
+        if is_new && self.held_back.is_some() {
+            return Ok(None);
+        }
+        if let (LeaseWrite::Create(_) | LeaseWrite::Replace(_), Some(Outcome::Placed(placed))) =
+            (&update.write, outcome)
+        {
+            let addresses = placed.order.addresses().into_iter().collect();
+            self.lease_claims.sent(id, observed.and_then(version), addresses);
+            let sent = (placed.holder.clone(), placed.order.primary.clone());
+            self.sent_leases.insert(id.clone(), sent);
+        }
         let service = self.services.get(id).map(|service| service.object_ref(&()));
         // A lease that is written is known by its answer, which has the UID that events are found by.
         let deleted = match &update.write {
@@ -239,16 +265,25 @@ impl World {
             return false;
         };
         let wanted = placed.order.addresses();
+        // Leases of one group move together, the primary first; they must not wait for each other.
+        let rivals = |holder: &NodeName, primary: &ServiceId| {
+            *holder != placed.holder && *primary != placed.order.primary
+        };
+        let mut unanswered = wanted
+            .iter()
+            .flat_map(|address| self.lease_claims.unanswered_services(address))
+            .filter(|other| *other != id)
+            .filter_map(|other| self.sent_leases.get(other));
+        if unanswered.any(|(holder, primary)| rivals(holder, primary)) {
+            return true;
+        }
         let others = wanted
             .iter()
             .flat_map(|address| self.bound.services(address))
             .filter(|other| *other != id);
         others
             .filter_map(|other| self.cluster.bindings.get(other))
-            .any(|binding| {
-                // Leases of one group move together, the primary first; they must not wait for each other.
-                binding.holder != placed.holder && binding.order.primary != placed.order.primary
-            })
+            .any(|binding| rivals(&binding.holder, &binding.order.primary))
     }
 
     fn pool_write(&self, name: &PoolName, wall: Timestamp) -> Option<Write> {

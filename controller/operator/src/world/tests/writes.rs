@@ -142,6 +142,87 @@ fn a_write_that_never_arrives_frees_its_address_by_the_next_write_to_the_service
 }
 
 #[test]
+fn a_write_is_late_for_as_long_as_the_api_server_was_away_and_its_limit() {
+    let (mut server, mut world, late) = unanswered_and_then_given_to_another();
+    // Nothing is answered for minutes, and then a read is: only now does the API server have the write, too.
+    let back = at(300_000);
+    world.advance(back);
+    let reads = due(&mut world, &mut server, back);
+    let read = reads.iter().find(|write| write.target == target("a-first"));
+    assert!(matches!(read.unwrap().content, Content::Read));
+    for write in reads {
+        let answer = server.carry_out(&write).unwrap();
+        world.written(write.target, answer, back);
+    }
+    // What the first is told is refused for some other reason, so that nothing ends the late write before its time.
+    let shown = |world: &mut World, server: &mut Server, now| {
+        for write in due(world, server, now) {
+            if write.target == target("b-second") || matches!(write.content, Content::Read) {
+                let answer = server.carry_out(&write).unwrap();
+                world.written(write.target, answer, now);
+            } else {
+                world.refused(write.target, now);
+            }
+        }
+        server.shows("b-second")
+    };
+    assert_eq!(shown(&mut world, &mut server, at(304_900)), [] as [&str; 0]);
+    world.advance(at(305_000));
+    shown(&mut world, &mut server, at(305_000));
+    assert_eq!(shown(&mut world, &mut server, at(305_001)), ["10.0.10.0"]);
+    drop(late);
+}
+
+#[test]
+fn a_dead_leaders_last_write_arrives_before_its_address_is_given_to_another() {
+    let mut server = Server::default();
+    server.put_pool(&pool("p", "10.0.10.0/24"));
+    server.put(&plain("a-first"));
+    let mut dead = leader(&server, at(0));
+    let late = due(&mut dead, &mut server, at(0)).remove(0);
+    // The next one knows nothing of it, and finds an older service that asks for the very address.
+    let mut older = web("b-second", &json!({"lbipam.cilium.io/ips": "10.0.10.0"}));
+    older.metadata.creation_timestamp = None;
+    server.put(&older);
+    let mut next = leader(&server, at(0));
+    next.hold_back(at(5_000));
+    assert_eq!(
+        due(&mut next, &mut server, at(0)).len(),
+        0,
+        "nothing is given yet"
+    );
+    server.carry_out(&late).unwrap();
+    see(&mut next, &server, "a-first", at(1));
+    settle(&mut next, &mut server, at(4_999));
+    assert_eq!(server.shows("b-second"), [] as [&str; 0]);
+    next.advance(at(5_000));
+    settle(&mut next, &mut server, at(5_000));
+    assert_eq!(server.shows("a-first"), ["10.0.10.1"]);
+    assert_eq!(server.shows("b-second"), ["10.0.10.0"]);
+    assert_eq!(server.doubled, [] as [&str; 0]);
+    assert_eq!(
+        next.next_deadline(at(5_000)),
+        None,
+        "nothing is waited for any more"
+    );
+}
+
+#[test]
+fn only_a_leader_that_knows_what_its_writes_did_hands_over() {
+    let mut server = Server::default();
+    server.put_pool(&pool("p", "10.0.10.0/24"));
+    server.put(&plain("web"));
+    let mut world = leader(&server, at(0));
+    let writes = due(&mut world, &mut server, at(0));
+    assert!(!world.leaves_writes_behind());
+    world.unanswered(target("web"), at(5_000));
+    assert!(world.leaves_writes_behind());
+    server.carry_out(&writes[0]).unwrap();
+    see(&mut world, &server, "web", at(5_001));
+    assert!(!world.leaves_writes_behind());
+}
+
+#[test]
 fn an_address_that_moves_on_is_never_shown_by_both() {
     let mut server = Server::default();
     server.put_pool(&pool("p", "10.0.10.0/32"));
