@@ -1,5 +1,8 @@
 //! Carrying out writes: the only place that changes objects, and publishes what was changed as events.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -10,6 +13,7 @@ use kube::{Client, ResourceExt as _};
 use lightship_core::names::ServiceId;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, field_owner};
 use lightship_edge::ApiAnswer as _;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::bindings::LeaseWrite;
@@ -47,19 +51,26 @@ impl Writer {
 
     /// Carries out one write.
     pub(crate) async fn carry_out(&self, write: &Write) -> Result<Answer, Error> {
-        let answer = tokio::time::timeout(
-            self.limited.limit() + MARGIN,
-            self.send(&write.target, &write.content),
-        )
-        .await;
+        let deadline = Instant::now() + self.limited.limit() + MARGIN;
+        let mut sending = pin!(self.send(&write.target, &write.content));
+        // Looked at before every step and not by the timer alone: a process that was frozen goes on wherever it was, and
+        // must not send what it decided before.
+        let in_time = poll_fn(|context| {
+            if Instant::now() < deadline {
+                sending.as_mut().poll(context).map(Some)
+            } else {
+                Poll::Ready(None)
+            }
+        });
+        let answer = tokio::time::timeout_at(deadline, in_time).await;
         match answer {
-            Err(_) => Err(Error::Deadline {
+            Err(_) | Ok(None) => Err(Error::Deadline {
                 operation: "write a decision",
             }),
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Some(Ok(answer))) => Ok(answer),
             // Deleted meanwhile: nothing is left to say anything about.
-            Ok(Err(source)) if source.is_not_found() => Ok(Answer::Gone),
-            Ok(Err(source)) => Err(Error::Write {
+            Ok(Some(Err(source))) if source.is_not_found() => Ok(Answer::Gone),
+            Ok(Some(Err(source))) => Err(Error::Write {
                 target: write.target.to_string(),
                 source: Box::new(source),
             }),
