@@ -119,6 +119,7 @@ mod tests {
             announcements: vec![announcement],
             standbys: vec![],
             former: None,
+            deposed: None,
         };
         [(
             service,

@@ -34,9 +34,12 @@ pub struct WorkOrder {
     /// Nodes that may claim the binding, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standbys: Vec<NodeName>,
-    /// The holder before this one. If it lives it goes on answering until it hears the new holder's claim.
+    /// The holder before this one, if the operator moved the binding. If it lives it goes on answering until it hears the new holder's claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<NodeName>,
+    /// The node that a standby took this from because it had fallen silent. It yields as soon as it reads this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposed: Option<NodeName>,
 }
 
 impl WorkOrder {
@@ -98,6 +101,7 @@ mod tests {
             }],
             standbys: vec![],
             former: None,
+            deposed: None,
         };
         let text = order.to_annotation().unwrap();
         assert_eq!(WorkOrder::from_annotation(&text).unwrap(), order);

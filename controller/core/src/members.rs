@@ -2,60 +2,32 @@
 //! segment. The operator writes them into one object; probing, witnesses and the fence use them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{Inventory, LinkState, Mac};
+use crate::inventory::{Interface, Inventory, Mac};
 use crate::names::NodeName;
-
-/// One interface of a member.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Nic {
-    /// Its name on the node.
-    pub name: String,
-    /// Its hardware address.
-    pub mac: Mac,
-    /// The node's own addresses on it, to ask whether the node is there at all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<IpAddr>,
-}
 
 /// Every node whose agent has reported, with its interfaces sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Members {
     /// By node.
-    pub nodes: BTreeMap<NodeName, Vec<Nic>>,
+    pub nodes: BTreeMap<NodeName, Vec<Interface>>,
 }
 
 impl Members {
-    /// The members as their inventories tell. Interfaces without carrier stay listed: their hardware address is still
-    /// the node's.
+    /// The members as their inventories tell, interfaces without carrier included: their hardware address is still the
+    /// node's.
     #[must_use]
     pub fn of<'a>(inventories: impl IntoIterator<Item = (&'a NodeName, &'a Inventory)>) -> Self {
-        let nic = |interface: &crate::inventory::Interface| {
-            Some(Nic {
-                name: interface.name.clone(),
-                mac: interface.mac?,
-                addresses: if interface.link == LinkState::Down {
-                    vec![]
-                } else {
-                    interface.addresses.clone()
-                },
-            })
-        };
-        let nodes = inventories
-            .into_iter()
-            .map(|(node, inventory)| {
-                (
-                    node.clone(),
-                    inventory.interfaces.iter().filter_map(nic).collect(),
-                )
-            })
-            .collect();
-        Self { nodes }
+        let nodes = inventories.into_iter().map(|(node, inventory)| {
+            let ethernet = inventory.interfaces.iter().filter(|one| one.mac.is_some());
+            (node.clone(), ethernet.cloned().collect())
+        });
+        Self {
+            nodes: nodes.collect(),
+        }
     }
 
     /// Reads the text of the members object.
@@ -88,7 +60,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Interface;
+    use crate::inventory::LinkState;
 
     #[test]
     fn members_survive_their_object() {

@@ -219,6 +219,7 @@ mod tests {
             announcements,
             standbys: vec![],
             former: None,
+            deposed: None,
         };
         let moved = moved.map(|(former, cause)| (former.map(Into::into), cause));
         Outcome::Placed(Placed {

@@ -222,6 +222,7 @@ impl Placements {
                 announcements: self.demands.of(id).iter().filter(allowed).cloned().collect(),
                 standbys: vec![],
                 former: None,
+                deposed: None,
             };
             let moved = moved(cluster.bindings.get(id), holder, judged);
             let placed = Placed {

@@ -268,6 +268,7 @@ mod tests {
             announcements: vec![announcement],
             standbys: vec![],
             former: None,
+            deposed: None,
         };
         let outcome = Outcome::Placed(lightship_core::placement::Placed {
             holder: "node-1".into(),

@@ -126,6 +126,7 @@ fn a_service_goes_to_a_node_the_policy_allows_and_stays() {
         }],
         standbys: vec![],
         former: None,
+        deposed: None,
     };
     assert_eq!(
         *placed,
@@ -263,6 +264,7 @@ fn services_that_share_an_address_have_one_holder_and_one_primary() {
             announcements: vec![],
             standbys: vec![],
             former: None,
+            deposed: None,
         };
         cluster.bindings.insert(
             id(name),
