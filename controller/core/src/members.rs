@@ -49,10 +49,10 @@ impl Members {
     /// The node that has a hardware address.
     #[must_use]
     pub fn node_of(&self, mac: Mac) -> Option<&NodeName> {
-        let has = |nics: &Vec<Nic>| nics.iter().any(|nic| nic.mac == mac);
-        self.nodes
-            .iter()
-            .find(|(_, nics)| has(nics))
+        let has = |interfaces: &[Interface]| interfaces.iter().any(|one| one.mac == Some(mac));
+        let mut nodes = self.nodes.iter();
+        nodes
+            .find(|(_, interfaces)| has(interfaces))
             .map(|(node, _)| node)
     }
 }
