@@ -12,6 +12,7 @@ pub mod class;
 pub mod condition;
 pub mod definition;
 pub mod field_owner;
+pub mod gateway;
 pub mod label;
 pub mod lease;
 pub mod members;

@@ -15,6 +15,9 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
+/// A decision waits for no backoff.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// What a watch saw.
 #[derive(Clone, Debug)]
 pub enum Seen<K> {
@@ -72,6 +75,10 @@ impl<K> Seen<K> {
     }
 }
 
+/// The API server does not serve the kind, or does not permit to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotServed;
+
 /// Watches `kind`; `undecodable` is called for every object that cannot be decoded.
 pub fn watch<K>(
     api: Api<DeserializeGuard<K>>,
@@ -82,12 +89,28 @@ pub fn watch<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
+    watch_while_served(api, config, kind, undecodable)
+        .filter_map(|seen| std::future::ready(seen.ok()))
+        .boxed()
+}
+
+/// Watches `kind`, and says each time when it turns out not to be served, for callers that can do without it.
+pub fn watch_while_served<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    kind: &'static str,
+    undecodable: impl Fn() + Send + 'static,
+) -> BoxStream<'static, Result<Seen<K>, NotServed>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
     watcher::watcher(api, config)
-        .backoff(patience())
+        .backoff(patience(LONGEST_PAUSE))
         .scan(Vec::new(), move |listing, event| {
             let seen = match event {
-                Ok(event) => collect(listing, event, |object| decode(object, kind, &undecodable)),
+                Ok(event) => collect(listing, event, |object| decode(object, kind, &undecodable)).map(Ok),
                 Err(error) => {
+                    let not_served = is_not_served(&error).then_some(Err(NotServed));
                     let error = &error as &dyn std::error::Error;
                     warn!(
                         kind,
@@ -95,7 +118,7 @@ where
                         "the watch broke and is taken up again; {}",
                         remedy(error)
                     );
-                    None
+                    not_served
                 }
             };
             std::future::ready(Some(seen))
@@ -104,11 +127,25 @@ where
         .boxed()
 }
 
-/// Short at first, and never longer than two seconds: a decision waits for no backoff.
-fn patience() -> ExponentialBackoff {
+/// Whether the API server answered that there is no such kind, or that it may not be read.
+#[must_use]
+pub fn is_not_served(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code,
+        _ => return false,
+    };
+    matches!(code, 403 | 404)
+}
+
+/// Pauses between tries, short at first and never longer than `longest`.
+#[must_use]
+pub fn patience(longest: Duration) -> ExponentialBackoff {
     backon::ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(2))
+        .with_max_delay(longest)
         .with_jitter()
         .without_max_times()
         .into()

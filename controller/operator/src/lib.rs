@@ -5,6 +5,7 @@
 
 mod bindings;
 mod error;
+mod gateways;
 mod index;
 mod leader;
 mod limited;

@@ -5,9 +5,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
+use lightship_crd::gateway::Gateway;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, label};
 use lightship_edge::watch::{Seen, watch};
 
+use crate::gateways;
 use crate::metrics::Metrics;
 
 /// What one of the watches saw.
@@ -19,6 +21,8 @@ pub(crate) enum Change {
     Pool(Seen<CiliumLoadBalancerIPPool>),
     /// Policies.
     Policy(Seen<CiliumL2AnnouncementPolicy>),
+    /// Gateways, none while their API is not installed.
+    Gateway(Seen<Gateway>),
     /// Nodes.
     Node(Seen<Node>),
     /// Leases of services.
@@ -52,6 +56,7 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
         every!("ciliumloadbalancerippools", Change::Pool),
         every!("ciliuml2announcementpolicies", Change::Policy),
         every!("nodes", Change::Node),
+        gateways::follow(client, metrics).map(Change::Gateway).boxed(),
         watch(
             leases(),
             of_kind(label::LEASE_SERVICE),

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::Service;
 use lightship_core::ipam::{Ipam, Kind};
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::{Cluster, Placements, Scope};
+use lightship_core::selector::Labels;
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
@@ -35,6 +36,7 @@ enum Source {
     Services,
     Pools,
     Policies,
+    Gateways,
     Nodes,
     Bindings,
     Heartbeats,
@@ -67,6 +69,8 @@ pub(crate) struct World {
     fresh: BTreeSet<NodeName>,
     missing: BTreeSet<Source>,
     services: BTreeMap<ServiceId, Service>,
+    /// The labels of Gateways for their services, by namespace and name.
+    gateways: BTreeMap<(String, String), Labels>,
     /// Which services show an address in their status.
     shown: ByAddress,
     /// Which services may come to show an address, or do so unseen.
@@ -107,11 +111,13 @@ impl World {
                 Source::Services,
                 Source::Pools,
                 Source::Policies,
+                Source::Gateways,
                 Source::Nodes,
                 Source::Bindings,
                 Source::Heartbeats,
             ]),
             services: BTreeMap::new(),
+            gateways: BTreeMap::new(),
             shown: ByAddress::default(),
             claims: Claims::new(limit),
             lease_claims: Claims::new(limit),
@@ -235,9 +241,19 @@ impl World {
         }
         addresses.sort_unstable();
         addresses.dedup();
-        self.cluster
-            .services
-            .insert(id.clone(), index::service::announceable(service, addresses));
+        self.cluster.services.insert(
+            id.clone(),
+            index::service::announceable(service, self.inherited(service), addresses),
+        );
+    }
+
+    /// The labels a service has by its Gateway.
+    fn inherited(&self, service: &Service) -> &Labels {
+        static NONE: Labels = Labels::new();
+        let gateway = index::service::gateway(service);
+        gateway
+            .and_then(|gateway| self.gateways.get(&gateway))
+            .unwrap_or(&NONE)
     }
 
     /// Whether a service that does not share the address shows it, or may come to by a write that is under way or that

@@ -26,8 +26,15 @@ pub(crate) fn id(service: &Service) -> ServiceId {
     )
 }
 
-/// A service as address management sees it.
-pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
+/// The namespace and name of the Gateway a service was generated for.
+pub(crate) fn gateway(service: &Service) -> Option<(String, String)> {
+    let labels = service.metadata.labels.as_ref()?;
+    let name = labels.get(label::GATEWAY_NAME)?.clone();
+    Some((service.metadata.namespace.clone()?, name))
+}
+
+/// A service as address management sees it; `inherited` are the labels of its Gateway.
+pub(crate) fn facts(service: &Service, inherited: &Labels, default: DefaultClass) -> Facts {
     let spec = service.spec.clone().unwrap_or_default();
     let annotations = service.metadata.annotations.clone().unwrap_or_default();
     let families: Vec<Family> = spec
@@ -39,7 +46,7 @@ pub(crate) fn facts(service: &Service, default: DefaultClass) -> Facts {
     Facts {
         id: id(service),
         created: super::created(&service.metadata),
-        labels: labels(service),
+        labels: labels(service, inherited),
         handling: handling(
             spec.type_.as_deref(),
             spec.load_balancer_class.as_deref(),
@@ -101,7 +108,7 @@ fn satisfied_since(service: &Service) -> Option<Timestamp> {
 }
 
 /// A service as placement sees it; `given` are the addresses it has or is about to have.
-pub(crate) fn announceable(service: &Service, given: Vec<IpAddr>) -> Announceable {
+pub(crate) fn announceable(service: &Service, inherited: &Labels, given: Vec<IpAddr>) -> Announceable {
     let spec = service.spec.as_ref();
     let external = spec
         .and_then(|spec| spec.external_ips.as_ref())
@@ -111,7 +118,7 @@ pub(crate) fn announceable(service: &Service, given: Vec<IpAddr>) -> Announceabl
         .and_then(|spec| spec.load_balancer_class.as_deref())
         .filter(|class| *class != class::L2_ANNOUNCER);
     Announceable {
-        labels: labels(service),
+        labels: labels(service, inherited),
         announcer: foreign.map_or(Announcer::Us, |class| Announcer::Foreign(class.to_owned())),
         load_balancer: given,
         external: external.filter_map(|text| text.parse().ok()).collect(),
@@ -147,10 +154,11 @@ fn family(name: &str) -> Option<Family> {
     }
 }
 
-/// The pseudo-labels come last, so that no label of the user's can pass for them.
-fn labels(service: &Service) -> Labels {
+/// Labels of its own win over those of its Gateway. The pseudo-labels come last, so that none of either can pass for them.
+fn labels(service: &Service, inherited: &Labels) -> Labels {
     let ServiceId { namespace, name } = id(service);
-    let mut labels = service.metadata.labels.clone().unwrap_or_default();
+    let mut labels = inherited.clone();
+    labels.extend(service.metadata.labels.clone().unwrap_or_default());
     labels.insert(label::SERVICE_NAMESPACE.to_owned(), namespace);
     labels.insert(label::SERVICE_NAME.to_owned(), name);
     labels
@@ -209,15 +217,40 @@ mod tests {
 
     #[test]
     fn pseudo_labels_cannot_be_forged() {
-        let facts = facts(&service("metallb"), DefaultClass::LbIpam);
+        let facts = facts(&service("metallb"), &Labels::new(), DefaultClass::LbIpam);
         assert_eq!(facts.labels["io.kubernetes.service.name"], "web");
         assert_eq!(facts.labels["io.kubernetes.service.namespace"], "default");
         assert_eq!(facts.labels["color"], "blue");
     }
 
     #[test]
+    fn a_gateways_labels_are_seen_behind_its_services_own() {
+        let of = |labels: serde_json::Value| {
+            let mut service = service("metallb");
+            service.metadata.labels = serde_json::from_value(labels).unwrap();
+            let inherited = [
+                ("color", "red"),
+                ("ippool", "l2"),
+                ("io.kubernetes.service.name", "forged"),
+            ];
+            let inherited = inherited.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let facts = facts(&service, &inherited.into(), DefaultClass::LbIpam);
+            (gateway(&service), facts.labels)
+        };
+        let (gateway, labels) =
+            of(serde_json::json!({"color": "blue", "gateway.networking.k8s.io/gateway-name": "central"}));
+        assert_eq!(gateway, Some(("default".to_owned(), "central".to_owned())));
+        assert_eq!(
+            (labels["color"].as_str(), labels["ippool"].as_str()),
+            ("blue", "l2")
+        );
+        assert_eq!(labels["io.kubernetes.service.name"], "web");
+        assert_eq!(of(serde_json::json!({"color": "blue"})).0, None);
+    }
+
+    #[test]
     fn only_what_we_or_cilium_wrote_is_ours() {
-        let owner = |manager| facts(&service(manager), DefaultClass::LbIpam).ingress_owner;
+        let owner = |manager| facts(&service(manager), &Labels::new(), DefaultClass::LbIpam).ingress_owner;
         assert_eq!(owner(field_owner::OPERATOR), IngressOwner::Us);
         assert_eq!(owner(field_owner::CILIUM_OPERATOR), IngressOwner::Cilium);
         assert_eq!(owner("metallb"), IngressOwner::Another);
@@ -226,7 +259,7 @@ mod tests {
             ..service("metallb")
         };
         assert_eq!(
-            facts(&empty, DefaultClass::LbIpam).ingress_owner,
+            facts(&empty, &Labels::new(), DefaultClass::LbIpam).ingress_owner,
             IngressOwner::Us
         );
     }
@@ -243,7 +276,7 @@ mod tests {
             spec.ports =
                 serde_json::from_value(serde_json::json!([{"port": 53, "protocol": "UDP"}, {"port": 53}]))
                     .ok();
-            facts(&object, DefaultClass::LbIpam).sharing
+            facts(&object, &Labels::new(), DefaultClass::LbIpam).sharing
         };
         let port = |protocol| Port { number: 53, protocol };
         let expected = Sharing {
@@ -266,12 +299,15 @@ mod tests {
             "io.cilium/lb-ipam-sharing-permit-different-pods",
         );
         assert_eq!((new.as_ref(), old.as_ref()), (Some(&expected), Some(&expected)));
-        assert_eq!(facts(&service("metallb"), DefaultClass::LbIpam).sharing, None);
+        assert_eq!(
+            facts(&service("metallb"), &Labels::new(), DefaultClass::LbIpam).sharing,
+            None
+        );
     }
 
     #[test]
     fn an_entry_without_an_address_is_no_address() {
-        let facts = facts(&service("metallb"), DefaultClass::LbIpam);
+        let facts = facts(&service("metallb"), &Labels::new(), DefaultClass::LbIpam);
         assert_eq!(facts.ingress, ["10.0.10.7".parse::<IpAddr>().unwrap()]);
     }
 }

@@ -1,5 +1,6 @@
 //! Taking in what the watches saw and what the API server answered.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -8,6 +9,7 @@ use kube::ResourceExt as _;
 use lightship_core::binding::Binding;
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::time::Instant;
+use lightship_crd::gateway::Gateway;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 use lightship_edge::lease::{self, bound_service};
 use lightship_edge::watch::Seen;
@@ -35,6 +37,7 @@ impl World {
             Change::Service(seen) => (Source::Services, self.observe_services(seen, now)),
             Change::Pool(seen) => (Source::Pools, self.observe_pools(seen, now)),
             Change::Policy(seen) => (Source::Policies, self.observe_policies(seen)),
+            Change::Gateway(seen) => (Source::Gateways, self.observe_gateways(seen, now)),
             Change::Node(seen) => (Source::Nodes, self.observe_nodes(seen)),
             Change::Binding(seen) => (Source::Bindings, self.observe_bindings(seen)),
             Change::Heartbeat(seen) => (Source::Heartbeats, self.observe_heartbeats(seen, now)),
@@ -75,7 +78,7 @@ impl World {
         for address in self.claims.seen(&id, version(&service)) {
             self.let_go(address);
         }
-        let facts = index::service::facts(&service, self.default_class);
+        let facts = index::service::facts(&service, self.inherited(&service), self.default_class);
         let ingress = facts.ingress.clone();
         let before = self.services.insert(id.clone(), service);
         let before = before
@@ -162,6 +165,44 @@ impl World {
         }
         self.policies.insert(name.clone(), (policy, reading));
         self.outbox.observed(Target::Policy(name));
+    }
+
+    fn observe_gateways(&mut self, seen: Seen<Gateway>, now: Instant) -> bool {
+        let listed = seen.is_everything();
+        let id = |gateway: &Gateway| (gateway.namespace().unwrap_or_default(), gateway.name_any());
+        let difference = seen.difference(self.gateways.keys().cloned(), id);
+        let mut changed = BTreeSet::new();
+        for gateway in difference.applied {
+            let (id, labels) = (id(&gateway), gateway.handed_down());
+            // A Gateway's own controller writes its status often; only its labels count.
+            if self.gateways.get(&id) != Some(&labels) {
+                self.gateways.insert(id.clone(), labels);
+                changed.insert(id);
+            }
+        }
+        for id in difference.deleted {
+            self.gateways.remove(&id);
+            changed.insert(id);
+        }
+        if !changed.is_empty() {
+            self.hand_down(&changed, now);
+        }
+        listed
+    }
+
+    /// Looks anew at the services of these Gateways.
+    fn hand_down(&mut self, gateways: &BTreeSet<(String, String)>, now: Instant) {
+        let concerned: Vec<_> = self
+            .services
+            .values()
+            .filter(|service| index::service::gateway(service).is_some_and(|one| gateways.contains(&one)))
+            .map(|service| index::service::facts(service, self.inherited(service), self.default_class))
+            .collect();
+        for facts in concerned {
+            let id = facts.id.clone();
+            self.ipam.apply_service(facts, now);
+            self.refresh_announceable(&id);
+        }
     }
 
     fn observe_nodes(&mut self, seen: Seen<Node>) -> bool {

@@ -64,6 +64,7 @@ fn two_nodes() -> World {
         Change::Service(Seen::Listed(vec![external("a")])),
         Change::Pool(Seen::Listed(vec![])),
         Change::Policy(Seen::Listed(vec![policy("node-1")])),
+        Change::Gateway(Seen::Listed(vec![])),
         Change::Node(Seen::Listed(vec![node("node-1"), node("node-2")])),
         Change::Binding(Seen::Listed(vec![])),
         Change::Heartbeat(Seen::Listed(vec![heartbeat("node-1"), heartbeat("node-2")])),

@@ -1,5 +1,6 @@
 //! Whole leaders against a small API server: what is lost, refused, late or not answered never shows an address twice.
 
+mod gateways;
 mod leases;
 mod server;
 mod writes;
@@ -47,6 +48,13 @@ fn pool(name: &str, cidr: &str) -> CiliumLoadBalancerIPPool {
 
 /// A leader that has listed everything the server has.
 fn leader(server: &Server, now: Instant) -> World {
+    let mut world = unlisted(server, now);
+    world.observe(Change::Gateway(Seen::Listed(vec![])), now);
+    world
+}
+
+/// The same before it knows the Gateways.
+fn unlisted(server: &Server, now: Instant) -> World {
     let form = LeaseForm {
         namespace: "kube-system".to_owned(),
         timings: LeaseTimings::default(),
