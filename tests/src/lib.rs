@@ -15,6 +15,7 @@ pub mod command;
 pub mod eventually;
 pub mod journey;
 pub mod lab;
+pub mod objects;
 pub mod process;
 
 pub use eventually::eventually;

@@ -1,79 +1,14 @@
 //! Addresses through a real API server: what only it can show of the contract.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use lightship_tests::{
-    Lab, Options, eventually,
+    Lab, eventually,
     lab::{testing::TestLab, unit::Action},
+    objects::{self, PATIENCE, has, ingress, pool, says, service, version},
 };
 
-const PATIENCE: Duration = Duration::from_secs(40);
-
-/// An API server and operators; no nodes are needed to hand out addresses.
 fn lab(test: &str) -> Result<TestLab> {
-    let options = Options {
-        nodes: 1,
-        bare: true,
-        ..Options::default()
-    };
-    let lab = TestLab::up(test, &options)?;
-    lab.install_manifests()?;
-    lab.operator(Action::Start, 1)?;
-    Ok(lab)
-}
-
-fn pool(name: &str, spec: &str) -> String {
-    let head = "apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\n";
-    format!("---\n{head}metadata: {{name: {name}}}\nspec: {{{spec}}}\n")
-}
-
-fn service(name: &str, metadata: &str, spec: &str) -> String {
-    let metadata = format!("metadata: {{name: {name}, namespace: default{metadata}}}\n");
-    let spec = format!("spec: {{type: LoadBalancer, ports: [{{port: 80}}]{spec}}}\n");
-    format!("---\napiVersion: v1\nkind: Service\n{metadata}{spec}")
-}
-
-fn ingress(lab: &Lab, name: &str) -> Result<Vec<String>> {
-    let status = &lab.get(&["service", name])?["status"]["loadBalancer"]["ingress"];
-    let entries = status.as_array().cloned().unwrap_or_default();
-    Ok(entries
-        .iter()
-        .map(|entry| entry["ip"].as_str().unwrap_or_default().to_owned())
-        .collect())
-}
-
-fn has(lab: &Lab, name: &str, addresses: &[&str]) -> Result<()> {
-    eventually(&format!("{name} to have {addresses:?}"), PATIENCE, || {
-        let shown = ingress(lab, name)?;
-        ensure!(shown == addresses, "it has {shown:?}");
-        Ok(())
-    })
-}
-
-/// The reason and message of a service's request condition.
-fn says(lab: &Lab, name: &str, reason: &str, words: &str) -> Result<()> {
-    eventually(&format!("{name} to say {reason}"), PATIENCE, || {
-        let service = lab.get(&["service", name])?;
-        let conditions = service["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let one = conditions
-            .iter()
-            .find(|one| one["type"] == "cilium.io/IPAMRequestSatisfied")
-            .context("it has no condition yet")?;
-        let message = one["message"].as_str().unwrap_or_default();
-        ensure!(
-            one["reason"] == reason && message.contains(words),
-            "it says {one}"
-        );
-        Ok(())
-    })
-}
-
-fn version(lab: &Lab, name: &str) -> Result<String> {
-    Ok(lab.get(&["service", name])?["metadata"]["resourceVersion"].to_string())
+    objects::addresses_only(test, &[])
 }
 
 #[test]

@@ -75,9 +75,9 @@ impl<K> Seen<K> {
     }
 }
 
-/// The API server does not serve the kind, or does not permit to read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotServed;
+/// The API server does not serve the kind, or does not permit to read it, in its words.
+#[derive(Debug)]
+pub struct NotServed(pub watcher::Error);
 
 /// Watches `kind`; `undecodable` is called for every object that cannot be decoded.
 pub fn watch<K>(
@@ -90,7 +90,10 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     watch_while_served(api, config, kind, undecodable)
-        .filter_map(|seen| std::future::ready(seen.ok()))
+        .filter_map(move |seen| {
+            let seen = seen.map_err(|NotServed(error)| broken(kind, &error));
+            std::future::ready(seen.ok())
+        })
         .boxed()
 }
 
@@ -109,22 +112,26 @@ where
         .scan(Vec::new(), move |listing, event| {
             let seen = match event {
                 Ok(event) => collect(listing, event, |object| decode(object, kind, &undecodable)).map(Ok),
+                Err(error) if is_not_served(&error) => Some(Err(NotServed(error))),
                 Err(error) => {
-                    let not_served = is_not_served(&error).then_some(Err(NotServed));
-                    let error = &error as &dyn std::error::Error;
-                    warn!(
-                        kind,
-                        error,
-                        "the watch broke and is taken up again; {}",
-                        remedy(error)
-                    );
-                    not_served
+                    broken(kind, &error);
+                    None
                 }
             };
             std::future::ready(Some(seen))
         })
         .filter_map(std::future::ready)
         .boxed()
+}
+
+fn broken(kind: &'static str, error: &watcher::Error) {
+    let error = error as &dyn std::error::Error;
+    warn!(
+        kind,
+        error,
+        "the watch broke and is taken up again; {}",
+        remedy(error)
+    );
 }
 
 /// Whether the API server answered that there is no such kind, or that it may not be read.

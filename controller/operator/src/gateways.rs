@@ -19,8 +19,11 @@ use crate::metrics::Metrics;
 
 const KIND: &str = "gateways";
 
-/// How soon it is tried again to read what may not be read.
-const RETRY: Duration = Duration::from_mins(1);
+/// A definition is served a moment after it is established.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is not served in this version, or may not be read, may yet be.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Definition {
@@ -46,6 +49,7 @@ pub(crate) fn follow(client: &Client, metrics: &Metrics) -> BoxStream<'static, S
         definition: definition(client),
         gateways: None,
         served: false,
+        pause: FIRST_PAUSE,
         open: Box::new(open),
         told: false,
     };
@@ -63,6 +67,8 @@ struct Following {
     gateways: Option<Gateways>,
     /// Whether that watch is not known to fail.
     served: bool,
+    /// How long to wait when it fails.
+    pause: Duration,
     open: Box<dyn Fn() -> Gateways + Send>,
     /// Whether anything was told yet.
     told: bool,
@@ -76,6 +82,7 @@ impl Following {
                     Definition::Present => {
                         if !self.served {
                             self.served = true;
+                            self.pause = FIRST_PAUSE;
                             self.gateways = Some((self.open)());
                         }
                     }
@@ -89,13 +96,18 @@ impl Following {
                     Definition::Hidden => return Some(self.none()),
                 },
                 Some(seen) = next_of(&mut self.gateways) => {
-                    if let Ok(seen) = seen {
-                        self.told = true;
-                        return Some(seen);
-                    }
-                    // Not served yet or not any more, which a change of the definition will tell; or not permitted.
+                    let NotServed(error) = match seen {
+                        Ok(seen) => {
+                            self.told = true;
+                            return Some(seen);
+                        }
+                        Err(not_served) => not_served,
+                    };
+                    let error = &error as &dyn std::error::Error;
+                    debug!(error, "Gateways cannot be read yet, or not any more");
                     self.served = false;
-                    self.gateways = Some(later((self.open)()));
+                    self.gateways = Some(after(self.pause, (self.open)()));
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                     if !self.told {
                         return Some(self.none());
                     }
@@ -118,8 +130,8 @@ async fn next_of(gateways: &mut Option<Gateways>) -> Option<Result<Seen<Gateway>
 }
 
 /// A watch asks for nothing before it is polled.
-fn later(gateways: Gateways) -> Gateways {
-    stream::once(tokio::time::sleep(RETRY))
+fn after(pause: Duration, gateways: Gateways) -> Gateways {
+    stream::once(tokio::time::sleep(pause))
         .flat_map(|()| stream::empty())
         .chain(gateways)
         .boxed()
@@ -130,7 +142,7 @@ fn definition(client: Client) -> BoxStream<'static, Definition> {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client);
     let this = Config::default().fields(&format!("metadata.name={}", gateway::DEFINITION));
     watcher(api, this)
-        .backoff(patience(RETRY))
+        .backoff(patience(LONGEST_PAUSE))
         .scan(Definition::Absent, |listed, event| {
             std::future::ready(Some(state(listed, event)))
         })

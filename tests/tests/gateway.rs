@@ -1,0 +1,115 @@
+//! J1.2 and J4.1: a label on a Gateway is enough for the service that is generated for it.
+
+use anyhow::Result;
+use lightship_tests::{
+    Lab, eventually,
+    lab::unit::Action,
+    objects::{PATIENCE, addresses_only, has, pool, says, service, told, version},
+};
+
+const GENERATED: &str = "kube-system/lab-gateway-central";
+
+/// As much of the Gateway API as an API server needs to store Gateways.
+const DEFINITION: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: gateways.gateway.networking.k8s.io
+  # The API server wants to see a reference where the group is one of Kubernetes' own.
+  annotations: {api-approved.kubernetes.io: 'unapproved, the lab stores Gateways and nothing else'}
+spec:
+  group: gateway.networking.k8s.io
+  scope: Namespaced
+  names: {kind: Gateway, listKind: GatewayList, plural: gateways, singular: gateway}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+/// What a Gateway controller generates, without the labels that the Gateway has.
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: lab-gateway-central
+  namespace: kube-system
+  labels: {gateway.networking.k8s.io/gateway-name: central}
+spec: {type: LoadBalancer, ports: [{name: http, port: 80}]}
+";
+
+fn install(lab: &Lab) -> Result<()> {
+    lab.apply(DEFINITION)?;
+    let wait = ["wait", "--for=condition=established", "--timeout=30s", "crd"];
+    lab.kubectl(&[&wait[..], &["gateways.gateway.networking.k8s.io"]].concat())?;
+    // Established is a moment before served.
+    eventually("the Gateway to be accepted", PATIENCE, || {
+        lab.apply_file("samples/j1/gateway.yaml")
+    })
+    .map(drop)
+}
+
+fn gateway(lab: &Lab, args: &[&str]) -> Result<String> {
+    lab.kubectl(&[&["-n", "kube-system"], args].concat())
+}
+
+#[test]
+fn labels_of_a_gateway_count_for_its_service_whenever_its_api_comes_and_goes() {
+    let lab = addresses_only("gateway", &[]).unwrap();
+    for sample in ["pool", "policy"] {
+        lab.apply_file(&format!("samples/j1/{sample}.yaml")).unwrap();
+    }
+    lab.apply(SERVICE).unwrap();
+    says(&lab, GENERATED, "no_pool", "ippool=l2announced").unwrap();
+
+    // The API is installed while the operator runs.
+    install(&lab).unwrap();
+    has(&lab, GENERATED, &["10.0.10.0"]).unwrap();
+    // The policy's selector sees the label too: what is missing is a node, not a policy.
+    let generated = ["-n", "kube-system", "service", "lab-gateway-central"];
+    told(
+        &lab,
+        &generated,
+        "lightship.dev/Announced",
+        "no_node",
+        "datacenter",
+    )
+    .unwrap();
+
+    // Where the label is does not matter, and without it there is no address.
+    let nowhere = r#"{"spec":{"infrastructure":{"labels":null}}}"#;
+    gateway(
+        &lab,
+        &["patch", "gateway", "central", "--type=merge", "-p", nowhere],
+    )
+    .unwrap();
+    has(&lab, GENERATED, &[]).unwrap();
+    gateway(&lab, &["label", "gateway", "central", "ippool=l2announced"]).unwrap();
+    has(&lab, GENERATED, &["10.0.10.0"]).unwrap();
+
+    // A new operator knows the Gateways before it decides anything.
+    let before = version(&lab, GENERATED).unwrap();
+    lab.operator(Action::Kill, 1).unwrap();
+    lab.operator(Action::Start, 1).unwrap();
+    lab.apply(&(pool("open", "blocks: [{cidr: 10.0.20.0/24}]") + &service("after", "", "")))
+        .unwrap();
+    has(&lab, "after", &["10.0.20.0"]).unwrap();
+    assert_eq!(
+        version(&lab, GENERATED).unwrap(),
+        before,
+        "it was written without a cause"
+    );
+
+    // Without the API there is no label, and everything else goes on.
+    lab.kubectl(&["delete", "ippools", "open"]).unwrap();
+    lab.kubectl(&["delete", "crd", "gateways.gateway.networking.k8s.io"])
+        .unwrap();
+    has(&lab, GENERATED, &[]).unwrap();
+    says(&lab, GENERATED, "no_pool", "ippool=l2announced").unwrap();
+    install(&lab).unwrap();
+    has(&lab, GENERATED, &["10.0.10.0"]).unwrap();
+    // Its pool is gone, too, and for longer than the grace.
+    has(&lab, "after", &[]).unwrap();
+    lab.down().unwrap();
+}
