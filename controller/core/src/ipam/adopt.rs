@@ -125,6 +125,41 @@ impl Ipam {
         }))
     }
 
+    /// At the start: who shows an address that another came to have settles behind that one. What the other does not
+    /// keep is taken over before anybody is served, so that none loses it to who had given it up already.
+    pub(super) fn settle_contested(&mut self, claimants: &[Id], now: Instant) {
+        for id in claimants {
+            if self
+                .services
+                .get(id)
+                .is_some_and(|tracked| is_left_to_others(&tracked.service))
+            {
+                self.settle(id, now);
+            }
+        }
+        for id in claimants {
+            for address in self.lost_to_others(id) {
+                for holder in self.holders.of(address).to_vec() {
+                    self.settle(&holder, now);
+                }
+                let Some(service) = self.services.get(id).map(|tracked| Arc::clone(&tracked.service)) else {
+                    continue;
+                };
+                if !self.has(&service, address) && self.clash(&service, address).is_none() {
+                    self.hold(&service, address);
+                }
+            }
+        }
+    }
+
+    fn lost_to_others(&self, id: &Id) -> Vec<IpAddr> {
+        let released = self.services.get(id).map_or(&[][..], |tracked| &tracked.released);
+        let to_others = released
+            .iter()
+            .filter(|lost| matches!(lost.cause, Cause::HeldBy(_)));
+        to_others.map(|lost| lost.address).collect()
+    }
+
     /// Who shows an address in these ranges that somebody else put there comes before all who wait for one.
     pub(super) fn settle_shown(&mut self, ranges: &BTreeSet<Range>, now: Instant) {
         let mut showing = BTreeSet::new();

@@ -93,6 +93,8 @@ pub struct Ipam {
     pub(super) loosened_keys: BTreeSet<SharingKey>,
     /// Services that lost an address to somebody else.
     pub(super) resettle: BTreeSet<Waiter>,
+    /// Services that show an address which somebody else put there and which was set free just now.
+    pub(super) returning: BTreeSet<Waiter>,
     pub(super) changed: BTreeSet<Id>,
     pub(super) changed_pools: BTreeSet<PoolName>,
 }
@@ -119,6 +121,8 @@ impl Ipam {
                 self.adopt(id, pass);
             }
         }
+        let claimants: Vec<_> = claims.into_iter().map(|(_, id)| id).collect();
+        self.settle_contested(&claimants, now);
         let everybody = self.services.values().map(Tracked::waiter).collect();
         self.settle_all(everybody, now);
         self.serve(now);

@@ -13,7 +13,7 @@ impl Ipam {
     /// Serves until nothing that was set free could serve anybody.
     pub(super) fn serve(&mut self, now: Instant) {
         loop {
-            if let Some((_, id)) = self.resettle.pop_first() {
+            if let Some((_, id)) = self.returning.pop_first().or_else(|| self.resettle.pop_first()) {
                 self.settle(&id, now);
             } else if self.waiting.is_empty() {
                 self.loosened.clear();

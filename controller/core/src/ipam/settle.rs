@@ -27,8 +27,15 @@ impl Ipam {
         }
     }
 
-    /// Settles one service; what it sets free is noted for those who wait.
+    /// Settles one service; what it sets free goes to who shows it at once, and is noted for those who wait.
     pub(super) fn settle(&mut self, id: &Id, now: Instant) {
+        self.settle_alone(id, now);
+        while let Some((_, id)) = self.returning.pop_first() {
+            self.settle_alone(&id, now);
+        }
+    }
+
+    fn settle_alone(&mut self, id: &Id, now: Instant) {
         let Some(tracked) = self.services.get(id) else {
             return;
         };
@@ -170,6 +177,7 @@ impl Ipam {
         if self.holders.of(address).is_empty() {
             self.graces.end(address);
             self.pools.give(address);
+            self.returning.extend(self.showing(address));
         }
         self.note_pools(address);
         self.loosen(address, key);

@@ -192,3 +192,48 @@ fn who_alone_shows_an_address_that_others_gave_has_it() {
     assert_eq!(addresses(&ipam, "theirs"), ["10.0.10.0"]);
     assert_ne!(addresses(&ipam, "ours"), ["10.0.10.0"]);
 }
+
+#[test]
+fn a_freed_address_goes_to_who_shows_it_before_anybody_else_tries_it() {
+    let painted = |color: &str, service: Service| Service {
+        labels: [("color".to_owned(), color.to_owned())].into(),
+        ..service
+    };
+    let theirs = put_by(IngressOwner::Another, "theirs", "10.0.10.8");
+    let leaving = painted("blue", put_by(IngressOwner::Us, "leaving", "10.0.10.8"));
+    // It asks for IPv4 now, and keeps its IPv6 address until it has one.
+    let waiting = painted("red", put_by(IngressOwner::Us, "waiting", "2004::1"));
+    let mut ipam = running(
+        vec![pool("six", 1, &cidr("2004::/120"))],
+        vec![theirs, leaving, waiting],
+    );
+    let red = PoolSpec {
+        selector: Ok(Selector::everything().with_label("color", "red")),
+        ..pool("red", 2, &cidr("10.0.10.8/32"))
+    };
+    ipam.apply_pool(red, at(1));
+    assert_eq!(addresses(&ipam, "theirs"), ["10.0.10.8"]);
+    assert_eq!(addresses(&ipam, "leaving"), [] as [&str; 0]);
+    assert_eq!(addresses(&ipam, "waiting"), ["2004::1"]);
+}
+
+#[test]
+fn an_address_that_two_show_is_not_lost_to_the_one_that_does_not_keep_it() {
+    let blue = Service {
+        labels: [("color".to_owned(), "blue".to_owned())].into(),
+        satisfied_since: Some(Timestamp(1)),
+        ..put_by(IngressOwner::Us, "leaving", "10.0.10.0")
+    };
+    // It asks for what it cannot have, and keeps what it has meanwhile.
+    let asking = Service {
+        requested: vec![Requested::Address(ip("192.0.2.1"))],
+        ..put_by(IngressOwner::Us, "staying", "10.0.10.0")
+    };
+    let not_blue = PoolSpec {
+        selector: Selector::everything().with_expression("color", "NotIn", &["blue".to_owned()]),
+        ..pool("p", 1, &cidr("10.0.10.0/30"))
+    };
+    let ipam = running(vec![not_blue], vec![blue, asking]);
+    assert_eq!(addresses(&ipam, "staying"), ["10.0.10.0"]);
+    assert_eq!(addresses(&ipam, "leaving"), [] as [&str; 0]);
+}

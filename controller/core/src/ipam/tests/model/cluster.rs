@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::*;
-use super::event::{Event, Fate, Sight, address, pool_name, service_id};
-use super::operator::{Operator, Write};
+use super::event::{Event, Fate, Sight, Tampering, address, pool_name, service_id};
+use super::operator::{Operator, Write, is_left_to_others};
 use crate::names::PoolName;
 
 /// What is stored, and the operator that sees it.
@@ -61,21 +61,25 @@ impl Cluster {
                     self.see(&id);
                 }
             }
-            Event::DeleteService(number) => {
+            Event::DeleteService(number, sight) => {
                 let id = service_id(*number);
                 self.services.remove(&id);
-                self.operator.forget(&id, at(self.seconds));
+                if *sight == Sight::Now {
+                    self.see(&id);
+                }
             }
-            Event::Pool(number, form) => {
+            Event::Pool(number, form, sight) => {
                 let spec = form.spec(*number);
-                self.pools.insert(spec.name.clone(), spec.clone());
-                self.operator.ipam.apply_pool(spec, at(self.seconds));
+                self.pools.insert(spec.name.clone(), spec);
+                if *sight == Sight::Now {
+                    self.see_pool(&pool_name(*number));
+                }
             }
-            Event::DeletePool(number) => {
+            Event::DeletePool(number, sight) => {
                 self.pools.remove(&pool_name(*number));
-                self.operator
-                    .ipam
-                    .delete_pool(&pool_name(*number), at(self.seconds));
+                if *sight == Sight::Now {
+                    self.see_pool(&pool_name(*number));
+                }
             }
             Event::Write(number, fate) => self.write(&service_id(*number), *fate),
             Event::Arrive(number) => {
@@ -86,16 +90,24 @@ impl Cluster {
                 }
             }
             Event::See(number) => self.see(&service_id(*number)),
-            Event::Tamper(number, low) => {
-                if let Some((_, known)) = self.services.get(&service_id(*number)) {
-                    let mut service = known.clone();
-                    service.ingress = vec![address(*low)];
-                    service.ingress_owner = IngressOwner::Another;
-                    self.store(service);
-                }
-            }
+            Event::SeePool(number) => self.see_pool(&pool_name(*number)),
+            Event::Tamper(number, tampering) => self.tamper(&service_id(*number), *tampering),
             Event::Wait(seconds) => self.wait(*seconds),
-            Event::Restart => self.restart(),
+            Event::Restart => {
+                // What a dead leader sent arrives or does not, before its lease is over.
+                for write in std::mem::take(&mut self.late) {
+                    if write.version.is_multiple_of(2) {
+                        self.apply(&write);
+                    }
+                }
+                self.restart();
+            }
+            Event::HandOver => {
+                for write in std::mem::take(&mut self.late) {
+                    self.apply(&write);
+                }
+                self.restart();
+            }
             Event::Settle => self.settle(),
         }
     }
@@ -108,7 +120,7 @@ impl Cluster {
 
     fn is_doubled_by_others(&self) -> bool {
         let services = self.services.values().map(|(_, service)| service);
-        let theirs = services.filter(|service| service.ingress_owner == IngressOwner::Another);
+        let theirs = services.filter(|service| is_left_to_others(service));
         let mut shown: Vec<_> = theirs.flat_map(|service| &service.ingress).collect();
         shown.sort();
         shown.windows(2).any(|pair| pair[0] == pair[1])
@@ -131,7 +143,32 @@ impl Cluster {
     fn see(&mut self, id: &ServiceId) {
         if let Some((version, service)) = self.services.get(id) {
             self.operator.see(*version, service.clone(), at(self.seconds));
+        } else {
+            self.operator.forget(id, at(self.seconds));
         }
+    }
+
+    fn see_pool(&mut self, name: &PoolName) {
+        self.operator
+            .see_pool(name, self.pools.get(name), at(self.seconds));
+    }
+
+    fn tamper(&mut self, id: &ServiceId, tampering: Tampering) {
+        let Some((_, known)) = self.services.get(id) else {
+            return;
+        };
+        let mut service = known.clone();
+        (service.ingress, service.ingress_owner) = match tampering {
+            Tampering::Address(one) => (vec![address(one)], IngressOwner::Another),
+            Tampering::Two(one, two) if address(one) != address(two) => {
+                (vec![address(one), address(two)], IngressOwner::Another)
+            }
+            Tampering::Two(one, _) => (vec![address(one)], IngressOwner::Another),
+            Tampering::ByCilium(one) => (vec![address(one)], IngressOwner::Cilium),
+            Tampering::Name => (vec![], IngressOwner::Another),
+            Tampering::Cleared => (vec![], IngressOwner::Us),
+        };
+        self.store(service);
     }
 
     fn write(&mut self, id: &ServiceId, fate: Fate) {
@@ -193,7 +230,7 @@ impl Cluster {
     fn restart(&mut self) {
         let mut operator = Operator::default();
         for spec in self.pools.values().rev() {
-            operator.ipam.apply_pool(spec.clone(), at(self.seconds));
+            operator.see_pool(&spec.name, Some(spec), at(self.seconds));
         }
         for (version, service) in self.services.values().rev() {
             operator.see(*version, service.clone(), at(self.seconds));
@@ -207,6 +244,12 @@ impl Cluster {
     fn settle(&mut self) {
         self.late.clear();
         self.wait(2 * super::operator::PATIENCE);
+        for number in 0..4 {
+            self.see_pool(&pool_name(number));
+        }
+        for id in self.operator.seen.keys().cloned().collect::<Vec<_>>() {
+            self.see(&id);
+        }
         for _ in 0..6 {
             for id in self.services.keys().cloned().collect::<Vec<_>>() {
                 self.see(&id);
@@ -216,7 +259,7 @@ impl Cluster {
         let told = |cluster: &Self| -> BTreeMap<ServiceId, Allocation> {
             // Which of two that others gave one address is counted for it, does not matter.
             let services = cluster.services.values().map(|(_, service)| service);
-            let ours = services.filter(|service| service.ingress_owner == IngressOwner::Us);
+            let ours = services.filter(|service| !is_left_to_others(service));
             let told = |service: &Service| cluster.operator.ipam.allocation(&service.id);
             ours.filter_map(|service| Some((service.id.clone(), told(service)?)))
                 .collect()

@@ -24,9 +24,11 @@ impl Dice {
 /// How a write of a status fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
+    /// Applied and answered, or refused by a 409 if the service changed meanwhile.
     Done,
+    /// Not applied: a 422.
     Refused,
-    /// Applied at once, answered never.
+    /// Applied at once, answered never or by a 500.
     Unanswered,
     /// Answered never, applied later if nothing came between.
     Late,
@@ -36,19 +38,23 @@ pub(super) enum Fate {
 pub(super) enum Event {
     /// A service is created or edited, and seen at once or later.
     Service(u64, Form, Sight),
-    DeleteService(u64),
-    Pool(u64, PoolForm),
-    DeletePool(u64),
+    DeleteService(u64, Sight),
+    Pool(u64, PoolForm, Sight),
+    DeletePool(u64, Sight),
     /// The operator writes the status of a service.
     Write(u64, Fate),
     /// A late write reaches the API server after all.
     Arrive(u64),
     /// The operator sees a service, perhaps once more.
     See(u64),
+    SeePool(u64),
     /// Somebody else writes into a status.
-    Tamper(u64, u64),
+    Tamper(u64, Tampering),
     Wait(u64),
+    /// The operator dies, with what it had sent; another starts when that has arrived or never will.
     Restart,
+    /// The other replica takes over; everything that was sent has arrived.
+    HandOver,
     /// All is seen and written; then a restart must change nothing.
     Settle,
 }
@@ -57,6 +63,16 @@ pub(super) enum Event {
 pub(super) enum Sight {
     Now,
     Later,
+}
+
+/// What others put into a status.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tampering {
+    Address(u64),
+    Two(u64, u64),
+    ByCilium(u64),
+    Name,
+    Cleared,
 }
 
 /// What a user may change of a service.
@@ -78,7 +94,7 @@ pub(super) struct PoolForm {
     blocks: Vec<(u64, u64, u64)>,
     color: u64,
     disabled: u64,
-    reserved: u64,
+    reserved: (u64, u64),
     priority: u64,
 }
 
@@ -87,17 +103,16 @@ impl Event {
         let service = dice.below(9);
         match dice.below(100) {
             0..=24 => {
-                let sight = if dice.below(4) == 0 {
-                    Sight::Later
-                } else {
-                    Sight::Now
-                };
-                Self::Service(service, Form::roll(dice), sight)
+                let form = Form::roll(dice);
+                Self::Service(service, form, Sight::roll(dice))
             }
-            25..=31 => Self::DeleteService(service),
-            32..=42 => Self::Pool(dice.below(4), PoolForm::roll(dice)),
-            43..=47 => Self::DeletePool(dice.below(4)),
-            48..=75 => {
+            25..=30 => Self::DeleteService(service, Sight::roll(dice)),
+            31..=41 => {
+                let (pool, form) = (dice.below(4), PoolForm::roll(dice));
+                Self::Pool(pool, form, Sight::roll(dice))
+            }
+            42..=46 => Self::DeletePool(dice.below(4), Sight::roll(dice)),
+            47..=73 => {
                 let fates = [
                     Fate::Done,
                     Fate::Done,
@@ -108,12 +123,37 @@ impl Event {
                 let fate = fates[usize::try_from(dice.below(5)).unwrap()];
                 Self::Write(service, fate)
             }
-            76..=80 => Self::Arrive(service),
-            81..=86 => Self::See(service),
-            87..=89 => Self::Tamper(service, dice.below(24)),
-            90..=93 => Self::Wait(dice.below(8)),
-            94..=96 => Self::Restart,
+            74..=78 => Self::Arrive(service),
+            79..=84 => Self::See(service),
+            85..=87 => Self::SeePool(dice.below(4)),
+            88..=90 => Self::Tamper(service, Tampering::roll(dice)),
+            91..=93 => Self::Wait(dice.below(8)),
+            94..=95 => Self::Restart,
+            96 => Self::HandOver,
             _ => Self::Settle,
+        }
+    }
+}
+
+impl Sight {
+    fn roll(dice: &mut Dice) -> Self {
+        if dice.below(4) == 0 {
+            Self::Later
+        } else {
+            Self::Now
+        }
+    }
+}
+
+impl Tampering {
+    fn roll(dice: &mut Dice) -> Self {
+        let low = dice.below(48);
+        match dice.below(8) {
+            0..=2 => Self::Address(low),
+            3 => Self::Two(low, dice.below(48)),
+            4 | 5 => Self::ByCilium(low),
+            6 => Self::Name,
+            _ => Self::Cleared,
         }
     }
 }
@@ -127,6 +167,14 @@ pub(super) fn address(number: u64) -> IpAddr {
         format!("10.0.0.{low}")
     };
     text.parse().unwrap()
+}
+
+/// The range from an address of the game to one a little higher.
+fn upwards(number: u64, length: u64) -> Range {
+    let high = (number % 16 + length).min(15);
+    let same_family = (0..3).map(|turn| address(high + 16 * turn));
+    let last = same_family.filter(|last| Family::of(*last) == Family::of(address(number)));
+    Range::new(address(number), last.last().unwrap()).unwrap()
 }
 
 pub(super) fn service_id(number: u64) -> ServiceId {
@@ -231,17 +279,22 @@ impl PoolForm {
         let blocks = 1 + dice.below(2);
         Self {
             blocks: (0..blocks)
-                .map(|_| (dice.below(48), dice.below(4), dice.below(3)))
+                .map(|_| (dice.below(48), dice.below(4), dice.below(4)))
                 .collect(),
-            color: dice.below(4),
+            color: dice.below(9),
             disabled: dice.below(6),
-            reserved: dice.below(60),
+            reserved: (dice.below(60), dice.below(3)),
             priority: dice.below(2),
         }
     }
 
     pub(super) fn spec(&self, number: u64) -> PoolSpec {
         let blocks = self.blocks.iter().map(|(start, length, kind)| {
+            if *kind == 3 {
+                let (start, stop) = upwards(*start, *length).ends();
+                let text = BlockText::range(&start.to_string(), &stop.to_string());
+                return text.read(FirstLast::Withheld).unwrap();
+            }
             let start = address(*start);
             let first_last = if *kind == 0 {
                 FirstLast::Withheld
@@ -266,16 +319,15 @@ impl PoolForm {
             } else {
                 Admission::Open
             },
-            selector: Ok(match self.color {
-                0 => everything.with_label("color", "blue"),
-                1 => everything
-                    .with_expression("color", "NotIn", &["blue".to_owned()])
-                    .unwrap(),
-                _ => everything,
-            }),
+            selector: match self.color {
+                0 | 1 => Ok(everything.with_label("color", "blue")),
+                2 | 3 => everything.with_expression("color", "NotIn", &["blue".to_owned()]),
+                4 => everything.with_expression("color", "Like", &[]),
+                _ => Ok(everything),
+            },
             blocks: blocks.collect(),
-            reserved: (self.reserved < 48)
-                .then(|| Range::new(address(self.reserved), address(self.reserved)).unwrap())
+            reserved: (self.reserved.0 < 48)
+                .then(|| upwards(self.reserved.0, self.reserved.1))
                 .into_iter()
                 .collect(),
             problems: vec![],

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::super::*;
 use super::cluster::{Before, Cluster};
 use super::event::address;
+use super::operator::is_left_to_others;
 
 type Held = BTreeMap<IpAddr, Vec<ServiceId>>;
 
@@ -24,6 +25,7 @@ pub(super) fn check(cluster: &Cluster, before: &Before) -> Result<(), String> {
     for id in cluster.operator.seen.keys() {
         nothing_left_while_it_waits(cluster, &held, id)?;
         nothing_lost_without_a_cause(cluster, before, &held, id)?;
+        nothing_given_unasked(cluster, before, id)?;
     }
     Ok(())
 }
@@ -83,7 +85,7 @@ fn no_address_twice(cluster: &Cluster, held: &Held) -> Result<(), String> {
 }
 
 fn conflicting(cluster: &Cluster) -> BTreeSet<crate::names::PoolName> {
-    let mut pools: Vec<_> = cluster.pools.values().collect();
+    let mut pools: Vec<_> = cluster.operator.pools.values().collect();
     pools.sort_by_key(|pool| (pool.created, &pool.name));
     let mut accepted: Vec<&PoolSpec> = Vec::new();
     let mut yielding = BTreeSet::new();
@@ -120,7 +122,7 @@ fn matches(pool: &PoolSpec, service: &Service) -> bool {
 /// Whether some pool would give the address to the service, were it free.
 fn would_give(cluster: &Cluster, service: &Service, address: IpAddr) -> bool {
     let yielding = conflicting(cluster);
-    cluster.pools.values().any(|pool| {
+    cluster.operator.pools.values().any(|pool| {
         let usable = pool.blocks.iter().any(|block| block.usable.contains(address));
         let reserved = pool.reserved.iter().any(|range| range.contains(address));
         pool.admission == Admission::Open
@@ -135,7 +137,7 @@ fn nothing_left_while_it_waits(cluster: &Cluster, held: &Held, id: &ServiceId) -
     let (service, allocation) = (seen(cluster, id), allocation(cluster, id));
     let verdict = match (&allocation.verdict, &service.handling) {
         (Some(Verdict::Foreign { .. }), _) => return Ok(()),
-        _ if service.ingress_owner == IngressOwner::Another => return Ok(()),
+        _ if is_left_to_others(service) => return Ok(()),
         (None, Handling::Ours) => return Err(format!("{id} was told nothing")),
         (Some(_), _) if service.handling != Handling::Ours => return Err(format!("{id} is not ours")),
         (None, _) => return Ok(()),
@@ -202,7 +204,7 @@ fn nothing_lost_without_a_cause(
         if now.given.iter().any(|given| given.address == address) {
             continue;
         }
-        let mut covering = cluster.pools.values().filter(|pool| {
+        let mut covering = cluster.operator.pools.values().filter(|pool| {
             let mut ranges = pool.blocks.iter().map(|block| block.range);
             ranges.any(|range| range.contains(address))
         });
@@ -219,8 +221,8 @@ fn nothing_lost_without_a_cause(
             service.families.contains(&Family::of(address))
         };
         let caused = service.handling != Handling::Ours
-            || service.ingress_owner == IngressOwner::Another
-            || known.ingress_owner == IngressOwner::Another
+            || is_left_to_others(service)
+            || is_left_to_others(known)
             || (!is_covered && waited)
             || (is_covered && !is_served)
             || clash
@@ -234,9 +236,27 @@ fn nothing_lost_without_a_cause(
     Ok(())
 }
 
+/// What is new was asked for, by name or as the only one of its family, or the status showed it.
+fn nothing_given_unasked(cluster: &Cluster, before: &Before, id: &ServiceId) -> Result<(), String> {
+    let (service, now) = (seen(cluster, id), allocation(cluster, id));
+    let had = before.allocations.get(id).map_or(&[][..], |old| &old.given);
+    for given in now.given.iter().filter(|given| !had.contains(given)) {
+        let address = given.address;
+        let had_it = had.iter().any(|had| had.address == address);
+        let family = Family::of(address);
+        let of_family = now.given.iter().filter(|one| Family::of(one.address) == family);
+        let by_family =
+            service.requested.is_empty() && service.families.contains(&family) && of_family.count() == 1;
+        if !(had_it || service.ingress.contains(&address) || service.requests(address) || by_family) {
+            return Err(format!("{id} was given {address} without asking: {now:?}"));
+        }
+    }
+    Ok(())
+}
+
 fn counts_equal_a_recount(cluster: &Cluster, held: &Held) -> Result<(), String> {
     let yielding = conflicting(cluster);
-    for pool in cluster.pools.values() {
+    for pool in cluster.operator.pools.values() {
         let report = cluster.operator.ipam.report(&pool.name, 512).unwrap();
         let mut counts = Counts::default();
         let mut allocations = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::super::*;
+use crate::names::PoolName;
 
 /// Seconds after which a write that was not answered cannot be applied any more: what is read then is true.
 pub(super) const PATIENCE: u64 = 10;
@@ -20,6 +21,15 @@ pub(super) struct Write {
     pub(super) sharers: BTreeSet<ServiceId>,
 }
 
+/// Whether what the status shows is not ours to take away.
+pub(super) fn is_left_to_others(service: &Service) -> bool {
+    match service.ingress_owner {
+        IngressOwner::Us => false,
+        IngressOwner::Cilium => matches!(service.handling, Handling::ForeignClass(_)),
+        IngressOwner::Another => true,
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Claim {
     version: u64,
@@ -31,6 +41,7 @@ struct Claim {
 pub(super) struct Operator {
     pub(super) ipam: Ipam,
     pub(super) seen: BTreeMap<ServiceId, (u64, Service)>,
+    pub(super) pools: BTreeMap<PoolName, PoolSpec>,
     claims: BTreeMap<ServiceId, Claim>,
     fresh: bool,
 }
@@ -71,6 +82,17 @@ impl Operator {
         self.ipam.delete_service(id, now);
     }
 
+    /// What there is of a pool now.
+    pub(super) fn see_pool(&mut self, name: &PoolName, spec: Option<&PoolSpec>, now: Instant) {
+        if let Some(spec) = spec {
+            self.pools.insert(name.clone(), spec.clone());
+            self.ipam.apply_pool(spec.clone(), now);
+        } else {
+            self.pools.remove(name);
+            self.ipam.delete_pool(name, now);
+        }
+    }
+
     pub(super) fn advance(&mut self, seconds: u64) {
         self.ipam.advance(at(seconds));
     }
@@ -79,7 +101,7 @@ impl Operator {
     pub(super) fn write(&mut self, id: &ServiceId, sent: u64) -> Option<Write> {
         let (version, service) = self.seen.get(id)?;
         let allocation = self.ipam.allocation(id)?;
-        if service.ingress_owner == IngressOwner::Another && allocation.released.is_empty() {
+        if is_left_to_others(service) && allocation.released.is_empty() {
             return None;
         }
         let mut ingress = service.ingress.clone();
