@@ -159,11 +159,10 @@ impl Cluster {
         };
         let mut service = known.clone();
         (service.ingress, service.ingress_owner) = match tampering {
-            Tampering::Address(one) => (vec![address(one)], IngressOwner::Another),
             Tampering::Two(one, two) if address(one) != address(two) => {
                 (vec![address(one), address(two)], IngressOwner::Another)
             }
-            Tampering::Two(one, _) => (vec![address(one)], IngressOwner::Another),
+            Tampering::Address(one) | Tampering::Two(one, _) => (vec![address(one)], IngressOwner::Another),
             Tampering::ByCilium(one) => (vec![address(one)], IngressOwner::Cilium),
             Tampering::Name => (vec![], IngressOwner::Another),
             Tampering::Cleared => (vec![], IngressOwner::Us),
@@ -243,13 +242,13 @@ impl Cluster {
 
     fn settle(&mut self) {
         self.late.clear();
-        self.wait(2 * super::operator::PATIENCE);
         for number in 0..4 {
             self.see_pool(&pool_name(number));
         }
         for id in self.operator.seen.keys().cloned().collect::<Vec<_>>() {
             self.see(&id);
         }
+        self.wait(2 * super::operator::PATIENCE);
         for _ in 0..6 {
             for id in self.services.keys().cloned().collect::<Vec<_>>() {
                 self.see(&id);

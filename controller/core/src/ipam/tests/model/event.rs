@@ -172,9 +172,10 @@ pub(super) fn address(number: u64) -> IpAddr {
 /// The range from an address of the game to one a little higher.
 fn upwards(number: u64, length: u64) -> Range {
     let high = (number % 16 + length).min(15);
-    let same_family = (0..3).map(|turn| address(high + 16 * turn));
-    let last = same_family.filter(|last| Family::of(*last) == Family::of(address(number)));
-    Range::new(address(number), last.last().unwrap()).unwrap()
+    let first = address(number);
+    let mut high = (0..3).map(|turn| address(high + 16 * turn));
+    let last = high.find(|last| Family::of(*last) == Family::of(first)).unwrap();
+    Range::new(first, last).unwrap()
 }
 
 pub(super) fn service_id(number: u64) -> ServiceId {
