@@ -18,3 +18,4 @@ pub mod selector;
 pub mod service;
 pub mod time;
 pub mod timing;
+pub mod watch;

@@ -1,0 +1,296 @@
+//! From a silence to a claim, by the lease where the API server answers and by rank where it does not; and back from a claim
+//! that the lease does not know.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use lightship_abi::order::Order;
+
+use super::group::{
+    ABSURD_LEAD, API_PATIENCE, ASK_INTERVAL, ASKS, Api, Claim, Fence, Group, LINGERING, LISTEN_STEP,
+    LOOK_INTERVAL, Suspected, Usurped, due,
+};
+use super::pair::Silence;
+use super::probing::{Purpose, beating};
+use super::{Action, ClaimAnswer, ReadAnswer, Watch};
+use crate::finding::{Arbiter, Sight};
+use crate::names::{NodeName, ServiceId};
+use crate::time::Instant;
+
+impl Watch {
+    /// Judges the silences: whose groups may be claimed.
+    pub(super) fn suspect(&mut self, now: Instant) {
+        let mut suspected: BTreeMap<ServiceId, Instant> = BTreeMap::new();
+        for (station, pair) in &self.probing.pairs {
+            let Some(silence) = pair.silence().filter(|_| station.purpose == Purpose::Watch) else {
+                continue;
+            };
+            if !self.is_witnessed(station.nic, &pair.node, silence) {
+                continue;
+            }
+            let meant = |address: &IpAddr| silence.address.is_none_or(|only| only == *address);
+            let groups = pair
+                .addresses()
+                .filter(meant)
+                .filter_map(|one| self.index.get(&one));
+            suspected.extend(groups.map(|primary| (primary.clone(), silence.since)));
+        }
+        let known = self
+            .busy
+            .iter()
+            .filter(|primary| !suspected.contains_key(*primary));
+        for primary in known.cloned().collect::<Vec<_>>() {
+            self.change(&primary, |group| group.suspected = None);
+        }
+        for (primary, since) in suspected {
+            self.change(&primary, |group| {
+                group.suspected.get_or_insert(Suspected {
+                    since,
+                    confirmed: now,
+                });
+            });
+        }
+    }
+
+    fn change(&mut self, primary: &ServiceId, change: impl FnOnce(&mut Group)) {
+        if let Some(mut group) = self.groups.remove(primary) {
+            change(&mut group);
+            self.keep(primary, group);
+        }
+    }
+
+    fn is_witnessed(&self, nic: super::NicIndex, node: &NodeName, silence: Silence) -> bool {
+        // One address alone is silent: the station itself bears witness with its others.
+        silence.address.is_some()
+            || self
+                .witness(nic, node)
+                .is_some_and(|heard| heard >= silence.since && silence.last >= heard)
+    }
+
+    /// Takes the next step in every group where one is due.
+    pub(super) fn pursue(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        for primary in self.busy.clone() {
+            let Some(mut group) = self.groups.remove(&primary) else {
+                continue;
+            };
+            self.pursue_claim(&primary, &mut group, now, actions);
+            self.pursue_usurped(&primary, &mut group, now, actions);
+            self.pursue_fence(&primary, &mut group, now, actions);
+            if let Some(leaving) = &mut group.leaving
+                && !leaving.is_told
+                && now >= leaving.since + LINGERING
+            {
+                leaving.is_told = true;
+                let to = group.view.holder.clone();
+                let sight = group
+                    .view
+                    .addresses()
+                    .next()
+                    .map(|address| Sight::Lingers { address, to });
+                actions.extend(sight.map(|sight| Action::Tell(Some(primary.clone()), sight)));
+            }
+            self.keep(&primary, group);
+        }
+    }
+
+    fn pursue_claim(
+        &mut self,
+        primary: &ServiceId,
+        group: &mut Group,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(Claim::Resting(until)) = group.claim
+            && now >= until
+        {
+            group.claim = None;
+        }
+        let (Some(suspected), Some(place)) = (group.suspected, group.view.place_of(&self.node)) else {
+            if let Some(Claim::Listening { .. }) = group.claim {
+                group.claim = None;
+            }
+            return;
+        };
+        match group.claim {
+            None if now >= due(suspected, place) => {
+                group.claim = Some(Claim::Asked(now));
+                actions.push(claim(primary, group, group.view.epoch + 1));
+            }
+            Some(Claim::Listening { until, .. }) if now >= until => {
+                let rank = u32::try_from(place).unwrap_or(u32::MAX - 1) + 1;
+                let fence = group.fence.map(|fence| fence.order);
+                let epoch = beating(Order::of_holder(group.view.epoch), fence);
+                group.claim = None;
+                usurp(group, Order { epoch, rank }, now);
+                self.chase(group.view.holder.clone(), primary.clone());
+                actions.push(told(
+                    primary,
+                    group.view.holder.clone(),
+                    suspected.since,
+                    Arbiter::Rank,
+                    now,
+                ));
+            }
+            Some(Claim::Listening { until, next_ask }) if now >= next_ask => {
+                self.ask_all(group, actions);
+                let next_ask = next_ask + ASK_INTERVAL;
+                group.claim = Some(Claim::Listening { until, next_ask });
+            }
+            _ => {}
+        }
+    }
+
+    /// Who holds without a lease asks whether somebody else does, and whether the API server is back.
+    fn pursue_usurped(
+        &self,
+        primary: &ServiceId,
+        group: &mut Group,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(usurped) = group.usurped.filter(|one| now >= one.next_look) else {
+            return;
+        };
+        self.ask_all(group, actions);
+        actions.push(claim(primary, group, usurped.order.epoch));
+        group.usurped = Some(Usurped {
+            next_look: now + LOOK_INTERVAL,
+            ..usurped
+        });
+    }
+
+    /// A holder that yielded to a claim which the lease does not know: while somebody answers it stays silent; when nobody
+    /// does, it takes the address back by an order that beats the claim's.
+    fn pursue_fence(&self, primary: &ServiceId, group: &mut Group, now: Instant, actions: &mut Vec<Action>) {
+        let Some(fence) = group.fence.filter(|fence| now >= fence.next_ask) else {
+            return;
+        };
+        let absurd = fence.order.epoch > group.view.epoch.saturating_add(ABSURD_LEAD);
+        let mut next = Fence {
+            next_ask: now + ASK_INTERVAL,
+            ..fence
+        };
+        if fence.asked < ASKS {
+            self.ask_all(group, actions);
+            next.asked += 1;
+        } else {
+            next.next_ask = now + LOOK_INTERVAL;
+            match fence.api {
+                Api::Unasked => actions.push(Action::Read),
+                // The read itself confirms what no order could: `Answer::confirmed` says so.
+                Api::Confirmed(read) if absurd => next.resumed = Some(read),
+                Api::Confirmed(_) => {
+                    let epoch = fence.order.epoch + 1;
+                    actions.push(claim(primary, group, epoch));
+                }
+                Api::Away if absurd => {}
+                Api::Away => {
+                    let rank = u32::try_from(group.view.standbys.len()).unwrap_or(u32::MAX - 1) + 1;
+                    let epoch = fence.order.epoch + 1;
+                    usurp(group, Order { epoch, rank }, now);
+                    return;
+                }
+            }
+        }
+        group.fence = Some(next);
+    }
+
+    /// What became of a claim. What the lease says now was told before.
+    pub fn claim_answered(&mut self, primary: &ServiceId, answer: ClaimAnswer, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let Some(mut group) = self.groups.remove(primary) else {
+            return actions;
+        };
+        let tried_since = match group.claim {
+            Some(Claim::Asked(since)) => Some(since),
+            _ => None,
+        };
+        match (answer, tried_since, group.view.place_of(&self.node)) {
+            (ClaimAnswer::Won, ..) => {
+                group.claim = None;
+                if let Some((from, since)) = group.won.take() {
+                    self.chase(from.clone(), primary.clone());
+                    let news = since.map(|since| told(primary, from, since, Arbiter::Lease, now));
+                    actions.extend(news);
+                }
+            }
+            (ClaimAnswer::Lost, Some(_), _) => group.claim = Some(Claim::Resting(now + LOOK_INTERVAL)),
+            (ClaimAnswer::Unreachable, Some(since), Some(place)) => {
+                if now - since < API_PATIENCE && group.suspected.is_some() {
+                    actions.push(claim(primary, &group, group.view.epoch + 1));
+                } else {
+                    let steps = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
+                    group.claim = Some(Claim::Listening {
+                        until: now + LISTEN_STEP.saturating_mul(steps),
+                        next_ask: now,
+                    });
+                }
+            }
+            (ClaimAnswer::Unreachable, ..) => {
+                if let Some(fence) = &mut group.fence {
+                    fence.api = Api::Away;
+                }
+            }
+            (ClaimAnswer::Lost, None, _) => {}
+        }
+        self.keep(primary, group);
+        actions
+    }
+
+    /// What became of a read that was started then. What the leases say was told before.
+    pub fn read_answered(&mut self, answer: ReadAnswer, started: Instant, now: Instant) {
+        self.links_read(answer, started, now);
+        if answer == ReadAnswer::Unreachable {
+            for primary in &self.busy {
+                let fence = self
+                    .groups
+                    .get_mut(primary)
+                    .and_then(|group| group.fence.as_mut());
+                if let Some(fence) = fence.filter(|fence| fence.api == Api::Unasked) {
+                    fence.api = Api::Away;
+                }
+            }
+        }
+    }
+
+    fn ask_all(&self, group: &Group, actions: &mut Vec<Action>) {
+        for (index, link) in self.links.iter().filter(|(_, link)| link.nic.is_up()) {
+            actions.extend(group.view.on(&link.nic.interface).map(|address| Action::Ask {
+                nic: *index,
+                to: None,
+                address,
+            }));
+        }
+    }
+}
+
+fn claim(primary: &ServiceId, group: &Group, epoch: u32) -> Action {
+    Action::Claim {
+        primary: primary.clone(),
+        holder: group.view.holder.clone(),
+        seen: group.view.epoch,
+        epoch,
+    }
+}
+
+fn usurp(group: &mut Group, order: Order, now: Instant) {
+    (group.fence, group.leaving, group.suspected) = (None, None, None);
+    group.usurped = Some(Usurped {
+        order,
+        next_look: now + LOOK_INTERVAL,
+    });
+}
+
+fn told(primary: &ServiceId, from: NodeName, since: Instant, arbiter: Arbiter, now: Instant) -> Action {
+    let silence_ms = milliseconds(now - since);
+    let sight = Sight::Claimed {
+        from,
+        silence_ms,
+        arbiter,
+    };
+    Action::Tell(Some(primary.clone()), sight)
+}
+
+fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

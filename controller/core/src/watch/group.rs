@@ -1,0 +1,146 @@
+//! What a node does about one group: holds it, leaves it, claims it, or waits.
+
+use std::time::Duration;
+
+use lightship_abi::order::Order;
+
+use super::view::{GroupView, Target};
+use crate::names::NodeName;
+use crate::time::Instant;
+
+/// How much longer each further standby waits before it claims.
+pub(super) const STANDBY_STEP: Duration = Duration::from_millis(250);
+/// How long a standby tries the API server before it goes by rank.
+pub(super) const API_PATIENCE: Duration = Duration::from_millis(600);
+/// How long each rank listens for another answer before it takes an address without the API.
+pub(super) const LISTEN_STEP: Duration = Duration::from_millis(300);
+/// How often who holds without the API asks for its address and tries the lease.
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause between two asks when a quick answer matters.
+pub(super) const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How many asks in a row nobody may answer before an address counts as free.
+pub(super) const ASKS: u32 = 3;
+/// How long a former holder waits before it says that its successor does not answer.
+pub(super) const LINGERING: Duration = Duration::from_secs(5);
+/// No lease changes hands so often between two looks: a claim further ahead is forged.
+pub(super) const ABSURD_LEAD: u32 = 1000;
+
+/// A group and this node's part in it.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) view: GroupView,
+    /// When the read that gave this view was started, if it was read rather than heard of.
+    pub(super) read: Option<Instant>,
+    pub(super) leaving: Option<Leaving>,
+    pub(super) usurped: Option<Usurped>,
+    pub(super) fence: Option<Fence>,
+    pub(super) suspected: Option<Suspected>,
+    pub(super) claim: Option<Claim>,
+    /// Whom this node took it from, and since when that one was silent; until the claim's answer is heard.
+    pub(super) won: Option<(NodeName, Option<Instant>)>,
+}
+
+/// The binding went elsewhere; this node answers until the new holder does.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    pub(super) order: Order,
+    pub(super) targets: Vec<Target>,
+    pub(super) since: Instant,
+    pub(super) is_told: bool,
+}
+
+/// Held without a lease, because the API server could not be asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usurped {
+    pub(super) order: Order,
+    pub(super) next_look: Instant,
+}
+
+/// The kernel yielded to a claim that the lease does not know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fence {
+    pub(super) order: Order,
+    pub(super) at: Instant,
+    pub(super) asked: u32,
+    pub(super) next_ask: Instant,
+    pub(super) api: Api,
+    /// The start of the read by which the address is taken back although nothing beats the claim.
+    pub(super) resumed: Option<Instant>,
+}
+
+/// Whether the API server had its say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Api {
+    Unasked,
+    Confirmed(Instant),
+    Away,
+}
+
+/// The holder is silent, a witness is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Suspected {
+    pub(super) since: Instant,
+    pub(super) confirmed: Instant,
+}
+
+/// How far a claim is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The API server is asked, for the first time at that moment.
+    Asked(Instant),
+    /// The API server is away: does anybody answer?
+    Listening { until: Instant, next_ask: Instant },
+    /// It failed; not again before that moment.
+    Resting(Instant),
+}
+
+impl Group {
+    pub(super) fn new(view: GroupView) -> Self {
+        Self {
+            view,
+            read: None,
+            leaving: None,
+            usurped: None,
+            fence: None,
+            suspected: None,
+            claim: None,
+            won: None,
+        }
+    }
+
+    /// Whether time alone may change anything here.
+    pub(super) fn is_busy(&self) -> bool {
+        self.leaving.is_some()
+            || self.usurped.is_some()
+            || self.fence.is_some()
+            || self.suspected.is_some()
+            || self.claim.is_some()
+    }
+
+    /// When time alone may change something next.
+    pub(super) fn next(&self, place: Option<usize>) -> Option<Instant> {
+        let leaving = self
+            .leaving
+            .as_ref()
+            .filter(|one| !one.is_told)
+            .map(|one| one.since + LINGERING);
+        let fence = self.fence.map(|fence| fence.next_ask);
+        let usurped = self.usurped.map(|one| one.next_look);
+        let claim = match self.claim {
+            Some(Claim::Listening { until, next_ask }) => Some(until.min(next_ask)),
+            Some(Claim::Resting(until)) => Some(until),
+            Some(Claim::Asked(_)) => None,
+            None => self
+                .suspected
+                .zip(place)
+                .map(|(suspected, place)| due(suspected, place)),
+        };
+        [leaving, fence, usurped, claim].into_iter().flatten().min()
+    }
+}
+
+/// When the standby at a place claims from a suspected holder.
+pub(super) fn due(suspected: Suspected, place: usize) -> Instant {
+    let steps = u32::try_from(place).unwrap_or(u32::MAX);
+    suspected.confirmed + STANDBY_STEP.saturating_mul(steps)
+}

@@ -1,0 +1,293 @@
+//! What this node answers for, and how that changes with what the leases say.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use lightship_abi::order::Order;
+
+use super::group::{Api, Fence, Group, Leaving, Usurped};
+use super::view::{GroupView, Target};
+use super::{Action, Heard, Watch, Yielded};
+use crate::finding::Sight;
+use crate::names::ServiceId;
+use crate::time::Instant;
+
+/// Why this node answers for a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The lease names it.
+    Holder,
+    /// The API server could not be asked, and its rank was next.
+    Usurper,
+    /// The binding went elsewhere, and the new holder has not been heard yet.
+    Leaver,
+}
+
+/// What this node answers for a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// The group.
+    pub primary: &'a ServiceId,
+    /// Why.
+    pub part: Part,
+    /// By which order.
+    pub order: Order,
+    /// What, and where.
+    pub targets: &'a [Target],
+    /// When a read of the lease was started that confirmed it although a claim beats it: nobody answers by that claim.
+    pub confirmed: Option<Instant>,
+}
+
+impl Watch {
+    /// What this node should answer for now.
+    pub fn answers(&self) -> impl Iterator<Item = Answer<'_>> {
+        self.groups.keys().filter_map(|primary| self.answer(primary))
+    }
+
+    pub(super) fn part(&self, primary: &ServiceId) -> Option<Part> {
+        self.answer(primary).map(|answer| answer.part)
+    }
+
+    pub(super) fn answer<'a>(&'a self, primary: &ServiceId) -> Option<Answer<'a>> {
+        let (primary, group) = self.groups.get_key_value(primary)?;
+        let (part, order, targets) = if let Some(usurped) = &group.usurped {
+            (Part::Usurper, usurped.order, &group.view.targets)
+        } else if group.view.holder == self.node {
+            (
+                Part::Holder,
+                Order::of_holder(group.view.epoch),
+                &group.view.targets,
+            )
+        } else {
+            let leaving = group.leaving.as_ref()?;
+            (Part::Leaver, leaving.order, &leaving.targets)
+        };
+        let confirmed = match group.fence {
+            Some(fence) => fence.resumed,
+            None => None,
+        };
+        Some(Answer {
+            primary,
+            part,
+            order,
+            targets,
+            confirmed,
+        })
+    }
+
+    /// A primary lease as it was heard of or, with the start of the read, as it was read; `None` when it is gone.
+    pub fn observe_group(
+        &mut self,
+        primary: &ServiceId,
+        view: Option<GroupView>,
+        read: Option<Instant>,
+        now: Instant,
+    ) {
+        self.probing.is_stale = true;
+        let before = self.groups.remove(primary);
+        if let Some(group) = &before {
+            for address in group.view.addresses() {
+                if self.index.get(&address) == Some(primary) {
+                    self.index.remove(&address);
+                }
+            }
+        }
+        let Some(view) = view else {
+            self.busy.remove(primary);
+            return;
+        };
+        for address in view.addresses() {
+            self.index.insert(address, primary.clone());
+        }
+        let mut group = match before {
+            Some(group) => self.succeed(group, view, now),
+            None => self.take_up(view, now),
+        };
+        group.read = read.or(group.read);
+        if let Some(fence) = &mut group.fence
+            && let Some(read) = read.filter(|read| *read >= fence.at)
+        {
+            fence.api = Api::Confirmed(read);
+        }
+        self.keep(primary, group);
+    }
+
+    pub(super) fn keep(&mut self, primary: &ServiceId, group: Group) {
+        if group.is_busy() {
+            self.busy.insert(primary.clone());
+        } else {
+            self.busy.remove(primary);
+        }
+        self.groups.insert(primary.clone(), group);
+    }
+
+    /// The same group, bound as before or otherwise.
+    fn succeed(&self, mut group: Group, view: GroupView, now: Instant) -> Group {
+        let held = group.view.holder == self.node && group.fence.is_none();
+        let before = std::mem::replace(&mut group.view, view);
+        let view = &group.view;
+        let is_same = view.epoch == before.epoch && view.holder == before.holder;
+        if !is_same && view.holder == self.node && before.holder != self.node {
+            let since = group.suspected.map(|suspected| suspected.since);
+            let claimed = group.claim.is_some() || group.usurped.is_some();
+            group.won = claimed.then(|| (before.holder.clone(), since));
+        }
+        if !is_same {
+            (group.claim, group.suspected) = (None, None);
+        }
+        if view.holder == self.node {
+            group.leaving = None;
+            group.usurped = None;
+        } else {
+            group.fence = None;
+            if group.usurped.is_some_and(|one| view.epoch >= one.order.epoch) {
+                group.usurped = None;
+            }
+            if !is_same {
+                let order = Order::of_holder(before.epoch);
+                let was_former = view.former.as_ref() == Some(&self.node);
+                group.leaving = (held && was_former)
+                    .then(|| leaving(order, &before.targets, view, now))
+                    .or(group.leaving.filter(|_| was_former));
+            } else if let Some(one) = &mut group.leaving {
+                one.targets = narrowed(&one.targets, view);
+            }
+        }
+        let own = Order::of_holder(view.epoch);
+        if group.fence.is_some_and(|fence| !fence.order.beats(own)) {
+            group.fence = None;
+        }
+        group
+    }
+
+    /// A group that is seen for the first time: what an earlier run of this agent left in the kernel tells its part.
+    fn take_up(&mut self, view: GroupView, now: Instant) -> Group {
+        let left: Vec<Order> = view
+            .addresses()
+            .filter_map(|address| self.adopted.remove(&address))
+            .collect();
+        let mut group = Group::new(view);
+        let Some(order) = left
+            .into_iter()
+            .reduce(|one, other| if one.beats(other) { one } else { other })
+        else {
+            return group;
+        };
+        let view = &group.view;
+        if view.holder == self.node {
+            return group;
+        }
+        if order.rank > 0 && order.beats(Order::of_holder(view.epoch)) {
+            group.usurped = Some(Usurped {
+                order,
+                next_look: now,
+            });
+        } else if view.former.as_ref() == Some(&self.node) {
+            group.leaving = Some(leaving(order, &view.targets, view, now));
+        }
+        group
+    }
+
+    pub(super) fn yield_group(
+        &mut self,
+        primary: &ServiceId,
+        yielded: Yielded,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(part) = self.part(primary) else { return };
+        let Some(mut group) = self.groups.remove(primary) else {
+            return;
+        };
+        let mut is_news = false;
+        match part {
+            Part::Leaver => group.leaving = None,
+            Part::Usurper if group.usurped.is_some_and(|one| yielded.order.beats(one.order)) => {
+                group.usurped = None;
+                is_news = true;
+            }
+            Part::Usurper => {}
+            Part::Holder => {
+                let beaten = yielded.order.beats(Order::of_holder(group.view.epoch));
+                let known = group.fence.is_some_and(|fence| !yielded.order.beats(fence.order));
+                if beaten && !known {
+                    group.fence = Some(Fence {
+                        order: yielded.order,
+                        at: now,
+                        asked: 0,
+                        next_ask: now,
+                        api: Api::Unasked,
+                        resumed: None,
+                    });
+                    actions.push(Action::Read);
+                    is_news = true;
+                }
+            }
+        }
+        self.keep(primary, group);
+        self.probing.is_stale = true;
+        if is_news && let Some(link) = self.links.get(&yielded.nic) {
+            let sight = Sight::Fenced {
+                address: yielded.address,
+                interface: link.nic.interface.name.clone(),
+                by: self.members.node_of(yielded.from).cloned(),
+                epoch: yielded.order.epoch,
+            };
+            actions.push(Action::Tell(Some(primary.clone()), sight));
+        }
+    }
+
+    /// Somebody else answers for, or claims, an address that this node has a part in.
+    pub(super) fn heard_other(&mut self, heard: Heard, now: Instant, actions: &mut Vec<Action>) {
+        if self.is_own(&heard) {
+            return;
+        }
+        let Some(primary) = self.index.get(&heard.address).cloned() else {
+            return;
+        };
+        if let Some(link) = self.links.get_mut(&heard.nic) {
+            link.heard_other(now);
+        }
+        let answer = self
+            .answer(&primary)
+            .filter(|answer| answer.part != Part::Leaver)
+            .map(|answer| answer.order);
+        let Some(group) = self.groups.get_mut(&primary) else {
+            return;
+        };
+        if let Some(fence) = &mut group.fence {
+            (fence.asked, fence.next_ask) = (0, now + super::group::LOOK_INTERVAL);
+        } else if let Some(order) = answer {
+            // It answers by an older order, or does not know of this one.
+            let Heard { nic, from, address } = heard;
+            actions.push(Action::ClaimTo {
+                nic,
+                to: from,
+                address,
+                order,
+            });
+        }
+        if let Some(super::group::Claim::Listening { .. }) = group.claim {
+            group.claim = Some(super::group::Claim::Resting(now + super::group::LOOK_INTERVAL));
+        }
+    }
+}
+
+fn leaving(order: Order, before: &[Target], view: &GroupView, now: Instant) -> Leaving {
+    Leaving {
+        order,
+        targets: narrowed(before, view),
+        since: now,
+        is_told: false,
+    }
+}
+
+/// Only what is still to be announced at all.
+fn narrowed(targets: &[Target], view: &GroupView) -> Vec<Target> {
+    let still: BTreeSet<IpAddr> = view.addresses().collect();
+    let narrow = |target: &Target| Target {
+        addresses: target.addresses.intersection(&still).copied().collect(),
+        interfaces: target.interfaces.clone(),
+    };
+    targets.iter().map(narrow).collect()
+}

@@ -1,0 +1,185 @@
+//! Who answers for an address when nobody has the time to ask the operator: a node watches the holders it stands by for,
+//! takes over from one that falls silent, yields to whoever took over from it, and knows what to do without the API.
+//!
+//! [`Watch`] is one node's part in it. What it sees goes in with the time, [`Action`]s come out, and
+//! [`Watch::answers`] says at any moment what this node should answer for. Rules (design §4):
+//! - A holder is asked ten times a second for one of its addresses after the other. Three misses in a row, counted by a loop
+//!   that ran on time, are a suspicion if the station was heard within a minute, a witness answered since the first miss
+//!   and a probe sent after the witness was heard was missed too.
+//! - A claim is a compare-and-swap on the primary lease; it starts a new epoch. Only where the API server does not answer,
+//!   and nobody answers for the address, does a standby take it by its rank.
+//! - Who is told by a later order than its own yields. Who lost a binding that the operator moved goes on answering until the
+//!   new holder does.
+
+mod action;
+mod claiming;
+mod group;
+mod holding;
+mod link;
+mod pair;
+mod probing;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lightship_abi::order::Order;
+
+pub use action::{Action, ClaimAnswer, Heard, ReadAnswer, Yielded};
+pub use holding::{Answer, Part};
+pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};
+pub use view::{GroupView, Nic, NicIndex, Target};
+
+use group::Group;
+use link::Link;
+use probing::Probing;
+
+use crate::members::Members;
+use crate::names::{NodeName, ServiceId};
+use crate::time::Instant;
+
+/// How late a tick may be for the misses it counts to be believed.
+pub const TOLERATED_DELAY: Duration = Duration::from_millis(30);
+
+/// How often an address is defended against another station that says it has it.
+const DEFENCE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// One node's part in holding addresses.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    node: NodeName,
+    members: Members,
+    links: BTreeMap<NicIndex, Link>,
+    groups: BTreeMap<ServiceId, Group>,
+    /// The group of every address.
+    index: BTreeMap<IpAddr, ServiceId>,
+    /// Groups of which time alone may change something.
+    busy: BTreeSet<ServiceId>,
+    /// What an earlier run of this agent left in the kernel, until the lease of its group is seen.
+    adopted: BTreeMap<IpAddr, Order>,
+    probing: Probing,
+    defended: BTreeMap<IpAddr, Instant>,
+    /// When a tick was promised.
+    expected: Option<Instant>,
+}
+
+impl Watch {
+    /// A node that knows nothing yet.
+    #[must_use]
+    pub fn new(node: NodeName) -> Self {
+        Self {
+            node,
+            members: Members::default(),
+            links: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            index: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            adopted: BTreeMap::new(),
+            probing: Probing::default(),
+            defended: BTreeMap::new(),
+            expected: None,
+        }
+    }
+
+    /// Who the members are.
+    pub fn observe_members(&mut self, members: Members) {
+        self.members = members;
+        self.probing.is_stale = true;
+    }
+
+    /// What an earlier run of this agent left in the kernel; before the first lease is told.
+    pub fn adopt(&mut self, held: BTreeMap<IpAddr, Order>) {
+        self.adopted = held;
+    }
+
+    /// When [`Self::tick`] is to be called next, if nothing is observed before; a moment that is past means at once.
+    pub fn next_tick(&mut self) -> Option<Instant> {
+        self.expected = self.probing.next();
+        let busy = self.busy.iter().filter_map(|id| {
+            let group = self.groups.get(id)?;
+            group.next(group.view.place_of(&self.node))
+        });
+        let links = self.links.values().filter_map(Link::next);
+        if self.probing.is_stale {
+            return Some(Instant::default());
+        }
+        busy.chain(links).chain(self.expected).min()
+    }
+
+    /// Does what is due. Everything received until now has to be told before, or else [`Self::void`].
+    pub fn tick(&mut self, now: Instant) -> Vec<Action> {
+        if self
+            .expected
+            .is_some_and(|expected| now - expected > TOLERATED_DELAY)
+        {
+            self.void();
+        }
+        let mut actions = Vec::new();
+        self.look(now, &mut actions);
+        self.suspect(now);
+        self.pursue(now, &mut actions);
+        self.confirm_links(now, &mut actions);
+        self.probe(now, &mut actions);
+        actions
+    }
+
+    /// Frames may have been lost on the way to here: what was missed does not count.
+    pub fn void(&mut self) {
+        self.probing.void();
+    }
+
+    /// The kernel yielded to a claim.
+    pub fn yielded(&mut self, yielded: Yielded, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some(primary) = self.index.get(&yielded.address).cloned() {
+            self.yield_group(&primary, yielded, now, &mut actions);
+        }
+        actions
+    }
+
+    /// Another station says, by no claim that counts, that it has an address held here.
+    pub fn contested(&mut self, heard: Heard, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.members.node_of(heard.from).is_some() {
+            self.heard_other(heard, now, &mut actions);
+        }
+        let due = self
+            .defended
+            .get(&heard.address)
+            .is_none_or(|last| now - *last >= DEFENCE_INTERVAL);
+        let primary = self.index.get(&heard.address);
+        let holds = primary.is_some_and(|primary| self.part(primary).is_some());
+        if !due || !holds {
+            return actions;
+        }
+        self.defended.insert(heard.address, now);
+        let (nic, address) = (heard.nic, heard.address);
+        actions.push(Action::Defend { nic, address });
+        if let Some(link) = self.links.get(&nic) {
+            let sight = crate::finding::Sight::Conflict {
+                address,
+                interface: link.nic.interface.name.clone(),
+                mac: heard.from,
+            };
+            actions.push(Action::Tell(primary.cloned(), sight));
+        }
+        actions
+    }
+
+    /// An answer was heard.
+    pub fn heard(&mut self, heard: Heard, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.answered(heard, now, &mut actions);
+        self.heard_other(heard, now, &mut actions);
+        actions
+    }
+
+    fn is_own(&self, heard: &Heard) -> bool {
+        let mac = |link: &Link| link.nic.interface.mac;
+        self.links.values().any(|link| mac(link) == Some(heard.from))
+    }
+}
+
+#[cfg(test)]
+mod tests;
