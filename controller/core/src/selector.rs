@@ -36,6 +36,17 @@ pub enum SelectorError {
         /// Operator as written.
         operator: String,
     },
+    /// A key that no label can have.
+    #[error("failed to read the requirement on \"{0}\": no label can have such a key")]
+    Key(String),
+    /// A value that no label can have.
+    #[error("failed to read the requirement on \"{key}\": no label can have the value \"{value}\"")]
+    Value {
+        /// Label key of the requirement.
+        key: String,
+        /// The value.
+        value: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +115,24 @@ impl Selector {
         Ok(self)
     }
 
+    /// The selector, if labels can have its keys and values: Kubernetes refuses to evaluate others.
+    ///
+    /// # Errors
+    /// On the first requirement that no label can have anything to do with.
+    pub fn checked(self) -> Result<Self, SelectorError> {
+        for requirement in &self.0 {
+            let (key, values) = requirement.parts();
+            if !is_key(key) {
+                return Err(SelectorError::Key(key.to_owned()));
+            }
+            if let Some(value) = values.into_iter().flatten().find(|value| !is_value(value)) {
+                let (key, value) = (key.to_owned(), value.clone());
+                return Err(SelectorError::Value { key, value });
+            }
+        }
+        Ok(self)
+    }
+
     /// A requirement that names the values it wants: labels that have none of them cannot match.
     #[must_use]
     pub fn anchor(&self) -> Option<(&str, &BTreeSet<String>)> {
@@ -129,7 +158,48 @@ impl Selector {
     }
 }
 
+/// The longest part of a label: the name in its key, or its value.
+const LONGEST_PART: usize = 63;
+
+/// The longest prefix of a key.
+const LONGEST_PREFIX: usize = 253;
+
+/// An optional prefix, which is a domain, and a name.
+fn is_key(key: &str) -> bool {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    let is_domain = |prefix: &str| {
+        let small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let parts = prefix.split('.');
+        prefix.len() <= LONGEST_PREFIX && { parts }.all(|part| is_framed(part, small, |byte| byte == b'-'))
+    };
+    !name.is_empty() && is_value(name) && prefix.is_none_or(is_domain)
+}
+
+fn is_value(value: &str) -> bool {
+    let between = |byte: u8| matches!(byte, b'-' | b'_' | b'.');
+    value.is_empty()
+        || (value.len() <= LONGEST_PART && is_framed(value, |byte| byte.is_ascii_alphanumeric(), between))
+}
+
+/// Whether all characters are `ends` or `between`, and the outermost are `ends`.
+fn is_framed(text: &str, ends: impl Fn(u8) -> bool, between: impl Fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    let outermost = bytes.first().zip(bytes.last());
+    outermost.is_some_and(|(first, last)| ends(*first) && ends(*last))
+        && bytes.iter().all(|byte| ends(*byte) || between(*byte))
+}
+
 impl Requirement {
+    fn parts(&self) -> (&str, Option<&BTreeSet<String>>) {
+        match self {
+            Self::In(key, values) | Self::NotIn(key, values) => (key, Some(values)),
+            Self::Exists(key) | Self::DoesNotExist(key) => (key, None),
+        }
+    }
+
     fn holds(&self, labels: &Labels) -> bool {
         match self {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
@@ -185,6 +255,38 @@ mod tests {
             worker.unmet(&labels(&[("control-plane", "")])),
             Some("!control-plane".to_owned())
         );
+    }
+
+    #[test]
+    fn keys_and_values_that_no_label_has_are_named() {
+        let fits = |key: &str, value: &str| Selector::everything().with_label(key, value).checked();
+        for (key, value) in [
+            ("color", "blue"),
+            ("io.kubernetes.service.name", ""),
+            ("node-role.kubernetes.io/control-plane", "a_b.C-1"),
+            ("a", &"v".repeat(63)),
+        ] {
+            assert!(fits(key, value).is_ok(), "{key}={value}");
+        }
+        for key in [
+            "",
+            "bl ue",
+            "-a",
+            "a/",
+            "/a",
+            "A.b/c",
+            "a/b/c",
+            "a..b/c",
+            &"k".repeat(64),
+        ] {
+            assert_eq!(fits(key, "x"), Err(SelectorError::Key(key.to_owned())));
+        }
+        for value in ["bl ue", "-", "a/b", &"v".repeat(64)] {
+            assert!(
+                matches!(fits("a", value), Err(SelectorError::Value { .. })),
+                "{value}"
+            );
+        }
     }
 
     #[test]

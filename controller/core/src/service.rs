@@ -1,5 +1,6 @@
 //! A service as address management and placement see it: the contract of annotations, classes and families, decided.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::ipam::{Family, Sharing};
@@ -50,7 +51,7 @@ pub fn handling(
 }
 
 /// One item of the requested addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Requested {
     /// An address.
     Address(IpAddr),
@@ -58,22 +59,49 @@ pub enum Requested {
     Unreadable(String),
 }
 
+/// More than any service needs; an annotation has room for tens of thousands, each to be looked for and reported.
+const MOST_REQUESTED: usize = 256;
+
+/// Longer than any address: of text that is none so much is quoted.
+const LONGEST_QUOTE: usize = 64;
+
 /// Reads `spec.loadBalancerIP` and the requested-addresses annotation; empty values count as absent.
 #[must_use]
 pub fn requested(load_balancer_ip: Option<&str>, annotation: Option<&str>) -> Vec<Requested> {
     let items = load_balancer_ip
         .into_iter()
         .chain(annotation.unwrap_or_default().split(','));
+    let mut known = BTreeSet::new();
     let mut requested = Vec::new();
+    let mut more: usize = 0;
     for item in items.map(str::trim).filter(|item| !item.is_empty()) {
-        let item = item
-            .parse()
-            .map_or_else(|_| Requested::Unreadable(item.to_owned()), Requested::Address);
-        if !requested.contains(&item) {
+        let item = read(item);
+        if !known.insert(item.clone()) {
+            continue;
+        }
+        if requested.len() < MOST_REQUESTED {
             requested.push(item);
+        } else {
+            more += 1;
         }
     }
+    if more > 0 {
+        let rest = format!("{more} more items; at most {MOST_REQUESTED} are read");
+        requested.push(Requested::Unreadable(rest));
+    }
     requested
+}
+
+/// An IPv4 address in the notation of IPv6 (`::ffff:10.0.10.5`) is that IPv4 address, as it is for the kernel.
+fn read(item: &str) -> Requested {
+    match item.parse::<IpAddr>() {
+        Ok(address) => Requested::Address(address.to_canonical()),
+        Err(_) if item.chars().count() > LONGEST_QUOTE => {
+            let start: String = item.chars().take(LONGEST_QUOTE).collect();
+            Requested::Unreadable(format!("{start}…"))
+        }
+        Err(_) => Requested::Unreadable(item.to_owned()),
+    }
 }
 
 /// The families a service asks for by `ipFamilyPolicy` and `ipFamilies`, IPv4 first.
@@ -185,6 +213,17 @@ mod tests {
             handling(Some("ClusterIP"), None, ours, DefaultClass::LbIpam),
             Handling::NotLoadBalancer
         );
+    }
+
+    #[test]
+    fn an_absurd_request_is_read_as_far_as_anybody_needs_and_reported() {
+        let many: Vec<_> = (0..60_000).map(|number| format!("x{number}")).collect();
+        let read = requested(None, Some(&many.join(",")));
+        assert_eq!(read.len(), MOST_REQUESTED + 1);
+        let rest = "59744 more items; at most 256 are read";
+        assert_eq!(read.last(), Some(&Requested::Unreadable(rest.to_owned())));
+        let long = requested(None, Some(&"é".repeat(10_000)));
+        assert_eq!(long, [Requested::Unreadable(format!("{}…", "é".repeat(64)))]);
     }
 
     #[test]

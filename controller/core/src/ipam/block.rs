@@ -40,6 +40,9 @@ pub enum BlockError {
     /// The text is no address.
     #[error("failed to read \"{0}\" as an address such as 10.0.10.1 or 2004::1")]
     NotAnAddress(String),
+    /// An IPv4 address in the notation of IPv6, which nobody can reach by IPv6.
+    #[error("failed to use \"{0}\": it is an IPv4 address in IPv6 notation; write it as IPv4")]
+    Mapped(String),
     /// The two ends are of different families or in the wrong order.
     #[error(
         "failed to make a range of {0} to {1}: both must be of one family and the first not above the last"
@@ -83,7 +86,10 @@ impl BlockText {
     pub fn read(&self, first_last: FirstLast) -> Result<Block, BlockError> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(cidr) = given(&self.cidr) {
-            let net = net(&cidr).ok_or(BlockError::NotACidr(cidr))?;
+            let net = net(&cidr).ok_or_else(|| BlockError::NotACidr(cidr.clone()))?;
+            if is_mapped(net.addr()) && net.prefix_len() >= MAPPED_PREFIX {
+                return Err(BlockError::Mapped(cidr));
+            }
             let range = Range::new(net.network(), net.broadcast())
                 .ok_or(BlockError::NotARange(net.network(), net.broadcast()))?;
             let usable = match first_last {
@@ -125,6 +131,16 @@ fn net(cidr: &str) -> Option<IpNet> {
 }
 
 fn address(text: &str) -> Result<IpAddr, BlockError> {
-    text.parse()
-        .map_err(|_| BlockError::NotAnAddress(text.to_owned()))
+    match text.parse() {
+        Ok(address) if is_mapped(address) => Err(BlockError::Mapped(text.to_owned())),
+        Ok(address) => Ok(address),
+        Err(_) => Err(BlockError::NotAnAddress(text.to_owned())),
+    }
+}
+
+/// `::ffff:0:0/96`.
+const MAPPED_PREFIX: u8 = 96;
+
+fn is_mapped(address: IpAddr) -> bool {
+    address != address.to_canonical()
 }

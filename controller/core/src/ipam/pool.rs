@@ -50,8 +50,8 @@ pub struct PoolSpec {
 impl PoolSpec {
     /// Why the pool does not serve the service, whether or not it may give anything new.
     pub(super) fn missed_by(&self, service: &Service) -> Option<Missed> {
-        if service.pool.as_ref().is_some_and(|named| *named != self.name) {
-            return Some(Missed::NotNamed);
+        if let Some(named) = service.pool.as_ref().filter(|named| **named != self.name) {
+            return Some(Missed::NotNamed(named.clone()));
         }
         match &self.selector {
             Ok(selector) => selector.unmet(&service.labels).map(Missed::Selector),

@@ -56,8 +56,8 @@ pub enum Missed {
     Conflicting,
     /// The pool has no block of the family.
     Family,
-    /// The service names another pool.
-    NotNamed,
+    /// The service names this other pool.
+    NotNamed(PoolName),
 }
 
 impl fmt::Display for Missed {
@@ -68,7 +68,7 @@ impl fmt::Display for Missed {
             Self::Disabled => f.write_str("it is disabled"),
             Self::Conflicting => f.write_str("it conflicts with another pool"),
             Self::Family => f.write_str("it has no block of that family"),
-            Self::NotNamed => f.write_str("the service names another pool"),
+            Self::NotNamed(named) => write!(f, "the service asks for pool {named} only"),
         }
     }
 }
@@ -137,7 +137,7 @@ impl Reason {
         match self {
             Self::OutOfAddresses { .. } => Kind::OutOfAddresses,
             Self::PoolMissed {
-                missed: Missed::Selector(_) | Missed::NotNamed,
+                missed: Missed::Selector(_) | Missed::NotNamed(_),
                 ..
             } => Kind::SelectorMismatch,
             Self::NoPool { .. } | Self::NotInAnyPool(_) | Self::PoolMissed { .. } => Kind::NoPool,

@@ -25,7 +25,7 @@ fn selector(selector: Option<&LabelSelector>) -> Result<Selector, SelectorError>
     let by_label = labels.fold(Selector::everything(), |all, (key, value)| {
         all.with_label(key, value)
     });
-    written.match_expressions.iter().try_fold(by_label, |all, one| {
+    let all = written.match_expressions.iter().try_fold(by_label, |all, one| {
         let operator = match one.operator {
             Operator::In => "In",
             Operator::NotIn => "NotIn",
@@ -33,5 +33,6 @@ fn selector(selector: Option<&LabelSelector>) -> Result<Selector, SelectorError>
             Operator::DoesNotExist => "DoesNotExist",
         };
         all.with_expression(&one.key, operator, &one.values)
-    })
+    })?;
+    all.checked()
 }

@@ -121,7 +121,7 @@ pub(crate) fn announceable(service: &Service, inherited: &Labels, given: Vec<IpA
         labels: labels(service, inherited),
         announcer: foreign.map_or(Announcer::Us, |class| Announcer::Foreign(class.to_owned())),
         load_balancer: given,
-        external: external.filter_map(|text| text.parse().ok()).collect(),
+        external: external.filter_map(|text| parsed(text)).collect(),
     }
 }
 
@@ -143,7 +143,12 @@ pub(crate) fn addresses(service: &Service) -> Vec<IpAddr> {
 
 /// The address of an ingress entry; entries of cloud providers may have only a hostname.
 pub(crate) fn address(entry: &LoadBalancerIngress) -> Option<IpAddr> {
-    entry.ip.as_deref()?.parse().ok()
+    parsed(entry.ip.as_deref()?)
+}
+
+/// An IPv4 address in the notation of IPv6 is that IPv4 address, whoever wrote it.
+fn parsed(text: &str) -> Option<IpAddr> {
+    text.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 fn family(name: &str) -> Option<Family> {

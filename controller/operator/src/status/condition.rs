@@ -44,13 +44,7 @@ impl Conditions {
 
     /// Sets a condition; one that says the same already is left alone, its time included.
     pub(crate) fn set(&mut self, saying: Saying<'_>) {
-        let mut message = saying.message;
-        if message.len() > LONGEST_MESSAGE {
-            let end = (0..=LONGEST_MESSAGE)
-                .rev()
-                .find(|at| message.is_char_boundary(*at));
-            message.truncate(end.unwrap_or_default());
-        }
+        let message = super::shortened(saying.message, LONGEST_MESSAGE);
         let place = self.list.iter().position(|one| one.type_ == saying.type_);
         let present = place.and_then(|place| self.list.get(place));
         let since = present

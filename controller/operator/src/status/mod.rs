@@ -23,22 +23,36 @@ pub(crate) struct Note {
     pub(crate) message: String,
 }
 
+/// The API server refuses longer notes of events, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
 impl Note {
     pub(crate) fn normal(reason: &'static str, message: String) -> Self {
         Self {
             severity: EventType::Normal,
             reason,
-            message,
+            message: shortened(message, LONGEST_NOTE),
         }
     }
 
     pub(crate) fn warning(reason: &'static str, message: String) -> Self {
         Self {
             severity: EventType::Warning,
-            reason,
-            message,
+            ..Self::normal(reason, message)
         }
     }
+}
+
+/// The text within so many bytes, and that there was more of it.
+fn shortened(text: String, longest: usize) -> String {
+    const MORE: &str = "…";
+    if text.len() <= longest {
+        return text;
+    }
+    let end = (0..=longest - MORE.len())
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or_default()).unwrap_or_default().to_owned() + MORE
 }
 
 /// A change of an object's status.

@@ -1,6 +1,6 @@
 //! The part of an API server that matters: versions, conditional writes, and who wrote what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Service;
 use lightship_crd::{CiliumLoadBalancerIPPool, field_owner};
@@ -68,8 +68,18 @@ impl Server {
         let entries = self.services[name]["status"]["loadBalancer"]["ingress"].as_array();
         let entries = entries.into_iter().flatten();
         entries
-            .map(|entry| entry["ip"].as_str().unwrap().to_owned())
+            .filter_map(|entry| entry["ip"].as_str().map(str::to_owned))
             .collect()
+    }
+
+    /// The status, reason and message of a service's condition, or nothing.
+    pub(super) fn condition(&self, name: &str, type_: &str) -> String {
+        said(&self.services[name], type_)
+    }
+
+    /// The same of a pool's.
+    pub(super) fn pool_condition(&self, name: &str, type_: &str) -> String {
+        said(&self.pools[name], type_)
     }
 
     /// The status and reason of the condition that tells whether the request is satisfied.
@@ -129,11 +139,23 @@ impl Server {
         self.services.insert(name.to_owned(), object);
         let mut shown: BTreeMap<String, usize> = BTreeMap::new();
         for name in self.services.keys() {
-            for address in self.shows(name) {
+            for address in BTreeSet::from_iter(self.shows(name)) {
                 *shown.entry(address).or_default() += 1;
             }
         }
         let twice = shown.into_iter().filter(|(_, count)| *count > 1);
         self.doubled.extend(twice.map(|(address, _)| address));
     }
+}
+
+fn said(object: &Value, type_: &str) -> String {
+    let conditions = object["status"]["conditions"].as_array();
+    let one = conditions.into_iter().flatten().find(|one| one["type"] == type_);
+    let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
+    one.map(|one| {
+        ["status", "reason", "message"]
+            .map(|field| text(one, field))
+            .join(" ")
+    })
+    .unwrap_or_default()
 }
