@@ -45,7 +45,7 @@ use writer::Writer;
 /// Changes that are taken in before something is decided, when they come thick and fast.
 const BATCH: usize = 512;
 
-/// Writes under way at once: enough to keep an API server busy, few enough not to queue in front of it.
+/// Writes of services and leases under way at once: enough to keep an API server busy, few enough not to queue in front of it.
 const MOST_IN_FLIGHT: usize = 64;
 
 /// Counting everything anew at every change would cost more than the changes.
@@ -225,7 +225,7 @@ impl Operator {
                 () = clock.until(world.next_deadline(clock.now())) => world.advance(clock.now()),
             }
             let start = clock.now();
-            let due = world.decide(start, MOST_IN_FLIGHT - in_flight.len());
+            let due = world.decide(start, MOST_IN_FLIGHT.saturating_sub(in_flight.len()));
             self.metrics.decided(clock.now() - start);
             for write in due {
                 let writer = writer.clone();

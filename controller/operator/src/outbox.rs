@@ -1,8 +1,8 @@
 //! What is to be written, when: level-triggered, one write per object at a time.
 //!
 //! An object is *touched* when what it should say may have changed. A failed write is tried again with growing
-//! pauses until it succeeds or the object changes; statuses of pools and policies are written at most once a second,
-//! their last state always.
+//! pauses until it succeeds or the object changes. Pools and policies sum up many services: they are looked at and
+//! written at most once a second, their last state always, and never stand in one line with what they sum up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,9 +11,22 @@ use std::time::Duration;
 use lightship_core::names::{PolicyName, PoolName, ServiceId};
 use lightship_core::time::Instant;
 
-const STATUS_PACE: Duration = Duration::from_secs(1);
+const SUMMARY_PACE: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Writes of pools and policies under way at once, beside all others.
+const MOST_SUMMARIES: usize = 2;
+
+/// Those who stand in one line. None waits for the other: an address must not wait for ten thousand pools, nor the
+/// counts of a pool for ten thousand addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// Services and leases.
+    Services,
+    /// Pools and policies.
+    Summaries,
+}
 
 /// Something that is written as one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,10 +52,10 @@ impl Target {
         }
     }
 
-    fn pace(&self) -> Duration {
+    fn lane(&self) -> Lane {
         match self {
-            Self::Service(_) | Self::Lease(_) => Duration::ZERO,
-            Self::Pool(_) | Self::Policy(_) => STATUS_PACE,
+            Self::Service(_) | Self::Lease(_) => Lane::Services,
+            Self::Pool(_) | Self::Policy(_) => Lane::Summaries,
         }
     }
 }
@@ -60,7 +73,7 @@ impl fmt::Display for Target {
 
 #[derive(Clone, Copy, Debug)]
 enum Rest {
-    /// It was just written.
+    /// It was just looked at or written.
     Paced(Instant),
     /// It failed that many times in a row.
     Failed(Instant, u32),
@@ -69,8 +82,8 @@ enum Rest {
 /// The writes to come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
-    /// Touched objects, first come first served, so that under load nothing starves.
-    queue: BTreeMap<u64, Target>,
+    /// Touched objects, in each lane first come first served, so that under load nothing starves.
+    queue: BTreeMap<(Lane, u64), Target>,
     places: BTreeMap<Target, u64>,
     next_place: u64,
     in_flight: BTreeSet<Target>,
@@ -83,7 +96,8 @@ impl Outbox {
     /// What the object should say may have changed.
     pub(crate) fn touch(&mut self, target: Target) {
         if !self.places.contains_key(&target) {
-            self.queue.insert(self.next_place, target.clone());
+            self.queue
+                .insert((target.lane(), self.next_place), target.clone());
             self.places.insert(target, self.next_place);
             self.next_place += 1;
         }
@@ -108,24 +122,40 @@ impl Outbox {
         self.doubted.contains(target)
     }
 
-    /// Takes what may be written now, `most` at the most.
-    pub(crate) fn take_due(&mut self, now: Instant, most: usize) -> Vec<Target> {
+    /// How many more summaries may be under way.
+    pub(crate) fn room_for_summaries(&self) -> usize {
+        let under_way = self
+            .in_flight
+            .iter()
+            .filter(|target| target.lane() == Lane::Summaries);
+        MOST_SUMMARIES.saturating_sub(under_way.count())
+    }
+
+    /// Takes what may be written now of one lane, `most` at the most.
+    pub(crate) fn take_due(&mut self, lane: Lane, now: Instant, most: usize) -> Vec<Target> {
         let may = |target: &Target| {
             let rested = self.resting.get(target).is_none_or(|rest| rest.until() <= now);
             rested && !self.in_flight.contains(target)
         };
         let due: Vec<(u64, Target)> = self
             .queue
-            .iter()
+            .range((lane, 0)..=(lane, u64::MAX))
             .filter(|(_, target)| may(target))
             .take(most)
-            .map(|(place, target)| (*place, target.clone()))
+            .map(|((_, place), target)| (*place, target.clone()))
             .collect();
         for (place, target) in &due {
-            self.queue.remove(place);
+            self.queue.remove(&(lane, *place));
             self.places.remove(target);
         }
         due.into_iter().map(|(_, target)| target).collect()
+    }
+
+    /// The object says already what it should. For a summary that is costly to find out, so not at every change.
+    pub(crate) fn found_right(&mut self, target: Target, now: Instant) {
+        if target.lane() == Lane::Summaries {
+            self.resting.insert(target, Rest::Paced(now + SUMMARY_PACE));
+        }
     }
 
     /// A write was sent.
@@ -137,12 +167,10 @@ impl Outbox {
     pub(crate) fn written(&mut self, target: Target, now: Instant) {
         self.in_flight.remove(&target);
         self.doubted.remove(&target);
-        let pace = target.pace();
-        if pace.is_zero() {
-            self.resting.remove(&target);
-        } else {
-            self.resting.insert(target, Rest::Paced(now + pace));
-        }
+        match target.lane() {
+            Lane::Services => self.resting.remove(&target),
+            Lane::Summaries => self.resting.insert(target, Rest::Paced(now + SUMMARY_PACE)),
+        };
     }
 
     /// The write came back refused, or did not come back in time.
@@ -163,12 +191,13 @@ impl Outbox {
         self.in_flight.is_empty()
     }
 
-    /// When [`Self::take_due`] has something next, of what rests.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
+    /// When something will have rested that rests now. What has rested already and is still here waits for a write to
+    /// come back, not for time to pass: a deadline in the past would keep its owner awake for nothing.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
         let waits = |target: &Target| self.places.contains_key(target) && !self.in_flight.contains(target);
         self.resting
             .iter()
-            .filter(|(target, _)| waits(target))
+            .filter(|(target, rest)| now < rest.until() && waits(target))
             .map(|(_, rest)| rest.until())
             .min()
     }
@@ -195,12 +224,15 @@ mod tests {
         let target = Target::Service(ServiceId::new("default", "web"));
         let mut outbox = Outbox::default();
         outbox.touch(target.clone());
-        assert_eq!(outbox.take_due(at(0), 9), std::slice::from_ref(&target));
+        assert_eq!(
+            outbox.take_due(Lane::Services, at(0), 9),
+            std::slice::from_ref(&target)
+        );
         outbox.sent(target.clone());
         outbox.touch(target.clone());
-        assert_eq!(outbox.take_due(at(0), 9), []);
+        assert_eq!(outbox.take_due(Lane::Services, at(0), 9), []);
         outbox.written(target.clone(), at(1));
-        assert_eq!(outbox.take_due(at(1), 9), [target]);
+        assert_eq!(outbox.take_due(Lane::Services, at(1), 9), [target]);
     }
 
     #[test]
@@ -210,8 +242,8 @@ mod tests {
         for name in ["b", "c", "a", "b"] {
             outbox.touch(of(name));
         }
-        assert_eq!(outbox.take_due(at(0), 2), [of("b"), of("c")]);
-        assert_eq!(outbox.take_due(at(0), 2), [of("a")]);
+        assert_eq!(outbox.take_due(Lane::Services, at(0), 2), [of("b"), of("c")]);
+        assert_eq!(outbox.take_due(Lane::Services, at(0), 2), [of("a")]);
     }
 
     #[test]
@@ -221,9 +253,42 @@ mod tests {
         outbox.sent(target.clone());
         outbox.written(target.clone(), at(0));
         outbox.touch(target.clone());
-        assert_eq!(outbox.take_due(at(999), 9), []);
-        assert_eq!(outbox.next_due(), Some(at(1000)));
-        assert_eq!(outbox.take_due(at(1000), 9), [target]);
+        assert_eq!(outbox.take_due(Lane::Summaries, at(999), 9), []);
+        assert_eq!(outbox.next_due(at(999)), Some(at(1000)));
+        assert_eq!(outbox.take_due(Lane::Summaries, at(1000), 9), [target]);
+    }
+
+    #[test]
+    fn who_has_rested_and_finds_no_room_is_not_waited_for() {
+        let target = Target::Pool("p".into());
+        let mut outbox = Outbox::default();
+        outbox.sent(target.clone());
+        outbox.written(target.clone(), at(0));
+        outbox.touch(target.clone());
+        assert_eq!(outbox.take_due(Lane::Summaries, at(1000), 0), []);
+        assert_eq!(outbox.next_due(at(1000)), None);
+        assert_eq!(outbox.take_due(Lane::Summaries, at(1001), 9), [target]);
+    }
+
+    #[test]
+    fn neither_lane_waits_for_the_other() {
+        let mut outbox = Outbox::default();
+        let service = Target::Service(ServiceId::new("default", "web"));
+        let pools = ["p", "q", "r"].map(|name| Target::Pool(name.into()));
+        for target in pools.iter().chain([&service]) {
+            outbox.touch(target.clone());
+        }
+        assert_eq!(outbox.room_for_summaries(), 2);
+        let [first, second, third] = pools;
+        for target in outbox.take_due(Lane::Summaries, at(0), 2) {
+            outbox.sent(target);
+        }
+        assert_eq!(outbox.room_for_summaries(), 0);
+        assert_eq!(outbox.take_due(Lane::Services, at(0), 9), [service]);
+        outbox.written(first, at(1));
+        outbox.found_right(second, at(1));
+        assert_eq!(outbox.room_for_summaries(), 1);
+        assert_eq!(outbox.take_due(Lane::Summaries, at(1), 9), [third]);
     }
 
     #[test]
@@ -231,10 +296,10 @@ mod tests {
         let target = Target::Service(ServiceId::new("default", "web"));
         let mut outbox = Outbox::default();
         outbox.failed(target.clone(), at(0));
-        assert_eq!(outbox.next_due(), Some(at(100)));
+        assert_eq!(outbox.next_due(at(0)), Some(at(100)));
         outbox.failed(target.clone(), at(100));
-        assert_eq!(outbox.next_due(), Some(at(300)));
+        assert_eq!(outbox.next_due(at(100)), Some(at(300)));
         outbox.observed(target.clone());
-        assert_eq!(outbox.take_due(at(101), 9), [target]);
+        assert_eq!(outbox.take_due(Lane::Services, at(101), 9), [target]);
     }
 }

@@ -169,7 +169,7 @@ impl World {
             self.held_back,
             self.claims.next_deadline(),
             self.lease_claims.next_deadline(),
-            self.outbox.next_due(),
+            self.outbox.next_due(now),
             expiry,
         ];
         deadlines.into_iter().flatten().min()

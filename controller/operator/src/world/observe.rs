@@ -25,9 +25,9 @@ pub(super) fn version(object: &impl kube::ResourceExt) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
 
-/// Whether `seen` is older than what is known already, as an echo of a write that we have the answer to is.
-fn is_older<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
-    matches!((version(seen), known.and_then(version)), (Some(seen), Some(known)) if seen < known)
+/// Whether `seen` is no newer than what is known already, as the echo of a write that was answered is.
+fn is_known<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
+    matches!((version(seen), known.and_then(version)), (Some(seen), Some(known)) if seen <= known)
 }
 
 impl World {
@@ -72,8 +72,9 @@ impl World {
     /// Takes in a service, from a watch or as the answer to a write.
     pub(super) fn observe_service(&mut self, service: Service, now: Instant) {
         let id = index::service::id(&service);
-        if is_older(&service, self.services.get(&id)) {
-            return;
+        if is_known(&service, self.services.get(&id)) {
+            // A read that found nothing new says that what was to be written was not.
+            return self.outbox.touch(Target::Service(id));
         }
         for address in self.claims.seen(&id, version(&service)) {
             self.let_go(address);
@@ -127,10 +128,11 @@ impl World {
     /// Takes in a pool's status, from a watch or as the answer to a write.
     pub(super) fn observe_pool(&mut self, pool: CiliumLoadBalancerIPPool) {
         let name = PoolName::from(pool.name_any());
-        if !is_older(&pool, self.pools.get(&name)) {
-            self.pools.insert(name.clone(), pool);
-            self.outbox.observed(Target::Pool(name));
+        if is_known(&pool, self.pools.get(&name)) {
+            return self.outbox.touch(Target::Pool(name));
         }
+        self.pools.insert(name.clone(), pool);
+        self.outbox.observed(Target::Pool(name));
     }
 
     fn observe_policies(&mut self, seen: Seen<CiliumL2AnnouncementPolicy>) -> bool {
@@ -144,16 +146,16 @@ impl World {
         for name in difference.deleted {
             self.policies.remove(&name);
             self.cluster.policies.remove(&name);
+            self.replace_everything();
         }
-        self.replace_everything();
         listed
     }
 
     /// Takes in a policy, from a watch or as the answer to a write.
     pub(super) fn observe_policy(&mut self, policy: CiliumL2AnnouncementPolicy) {
         let name = PolicyName::from(policy.name_any());
-        if is_older(&policy, self.policies.get(&name).map(|(known, _)| known)) {
-            return;
+        if is_known(&policy, self.policies.get(&name).map(|(known, _)| known)) {
+            return self.outbox.touch(Target::Policy(name));
         }
         let reading = index::policy::policy(&policy);
         let in_force = match &reading.policy {
@@ -240,8 +242,8 @@ impl World {
     /// Takes in a service lease, from a watch or as the answer to a write.
     pub(super) fn observe_lease(&mut self, lease: Lease) {
         let id = bound_service(&lease);
-        if is_older(&lease, self.leases.get(&id)) {
-            return;
+        if is_known(&lease, self.leases.get(&id)) {
+            return self.outbox.touch(Target::Lease(id));
         }
         if !self.lease_claims.seen(&id, version(&lease)).is_empty() {
             self.sent_leases.remove(&id);

@@ -24,7 +24,7 @@ use super::observe::version;
 use crate::bindings::{LeaseWrite, lease_name};
 use crate::error::Error;
 use crate::index;
-use crate::outbox::Target;
+use crate::outbox::{Lane, Target};
 use crate::status::service::Decided;
 use crate::status::{self, LONGEST_LIST, Note};
 
@@ -144,12 +144,19 @@ impl World {
         self.outbox.doubt(target);
     }
 
-    /// Objects that say what they should already need no write, so more are looked at until enough are found.
+    /// The writes that may be sent now: of services and leases `most` at the most, of pools and policies a few.
     pub(super) fn writes(&mut self, now: Instant, most: usize) -> Vec<Write> {
+        let mut writes = self.writes_of(Lane::Summaries, now, self.outbox.room_for_summaries());
+        writes.extend(self.writes_of(Lane::Services, now, most));
+        writes
+    }
+
+    /// Objects that say what they should already need no write, so more are looked at until enough are found.
+    fn writes_of(&mut self, lane: Lane, now: Instant, most: usize) -> Vec<Write> {
         let wall = Clock::wall();
         let mut writes = Vec::new();
         while writes.len() < most {
-            let due = self.outbox.take_due(now, most - writes.len());
+            let due = self.outbox.take_due(lane, now, most - writes.len());
             if due.is_empty() {
                 break;
             }
@@ -159,7 +166,7 @@ impl World {
                         self.outbox.sent(target);
                         writes.push(write);
                     }
-                    Ok(None) => {}
+                    Ok(None) => self.outbox.found_right(target, now),
                     Err(error) => {
                         error!(error = &error as &dyn std::error::Error, %target, "nothing is written");
                     }
