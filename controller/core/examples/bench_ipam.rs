@@ -55,21 +55,22 @@ struct Report(Vec<serde_json::Value>);
 
 impl Report {
     fn tell(&mut self, figure: &str, value: &Runs, unit: &str, yardstick: Option<(&str, &Runs)>) {
-        let (named, ratio) = match yardstick {
-            Some((named, runs)) => (
-                format!("{named}: {:.4}", runs.median()),
-                Some(value.median() / runs.median()),
-            ),
-            None => (String::new(), None),
-        };
-        let told = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x of {named}"));
+        let ratio = yardstick.map(|(_, runs)| value.median() / runs.median());
+        let told = yardstick.map_or_else(String::new, |(name, runs)| {
+            let median = runs.median();
+            format!("{:.2}x of {name}: {median:.4}", value.median() / median)
+        });
         println!(
             "{figure:<58} {:>12.4} {unit:<12} ({}) {told}",
             value.median(),
             value.spread()
         );
         self.0.push(json!({
-            "figure": figure, "value": value.median(), "unit": unit, "yardstick": named, "ratio": ratio,
+            "figure": figure,
+            "value": value.median(),
+            "unit": unit,
+            "yardstick": yardstick.map(|(_, runs)| runs.median()),
+            "ratio": ratio,
         }));
     }
 }

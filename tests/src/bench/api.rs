@@ -1,6 +1,7 @@
 //! A bare client: what the API server can do when nobody decides anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -11,14 +12,15 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config};
 use lightship_crd::condition::service::REQUEST_SATISFIED;
-use lightship_tests::Lab;
 use serde_json::json;
+
+use crate::observer::{self, Observer};
 
 const NAMESPACE: &str = "default";
 
-/// A client with the rights of the lab's administrator.
-pub(crate) async fn client(lab: &Lab) -> Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(lab.folder().kubeconfig())?;
+/// A client with the rights that a kubeconfig gives.
+pub(crate) async fn client(kubeconfig: &Path) -> Result<Client> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
 }
@@ -31,21 +33,25 @@ fn name(number: u32) -> String {
     format!("bench-{number:05}")
 }
 
+fn service(name: &str, class: Option<&str>) -> Result<Service> {
+    Ok(serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {
+            "type": "LoadBalancer",
+            "allocateLoadBalancerNodePorts": false,
+            "loadBalancerClass": class,
+            "ports": [{"port": 80}],
+        },
+    }))?)
+}
+
 /// Creates services of type `LoadBalancer`, numbered from zero.
 pub(crate) async fn create(client: &Client, count: u32) -> Result<()> {
     let api = services(client);
     let create = |number: u32| {
         let api = api.clone();
         async move {
-            let service: Service = serde_json::from_value(json!({
-                "metadata": {"name": name(number)},
-                "spec": {
-                    "type": "LoadBalancer",
-                    "allocateLoadBalancerNodePorts": false,
-                    "ports": [{"port": 80}],
-                },
-            }))?;
-            api.create(&PostParams::default(), &service)
+            api.create(&PostParams::default(), &service(&name(number), None)?)
                 .await
                 .map(drop)
                 .context("failed to create a service")
@@ -61,16 +67,18 @@ pub(crate) async fn create(client: &Client, count: u32) -> Result<()> {
 /// How long a bare client takes to write an address and a condition into the status of `range`'s services, with so
 /// many requests under way at once.
 pub(crate) async fn patch(client: &Client, range: std::ops::Range<u32>, at_once: u32) -> Result<Duration> {
-    let status = |number: u32| {
-        json!({"status": {
-            "loadBalancer": {"ingress": [{"ip": format!("192.0.{}.{}", 2 + number / 250, number % 250)}]},
-            "conditions": [{
-                "type": "cilium.io/IPAMRequestSatisfied", "status": "True", "reason": "satisfied", "message": "",
-                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 0,
-            }],
-        }})
-    };
     write(client, range, at_once, status).await
+}
+
+/// An address and a condition, as the operator writes them.
+fn status(number: u32) -> serde_json::Value {
+    json!({"status": {
+        "loadBalancer": {"ingress": [{"ip": format!("192.0.{}.{}", 2 + number / 250, number % 250)}]},
+        "conditions": [{
+            "type": "cilium.io/IPAMRequestSatisfied", "status": "True", "reason": "satisfied", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 0,
+        }],
+    }})
 }
 
 /// Takes the statuses of all services away again.
@@ -95,20 +103,7 @@ async fn write(
     let start = Instant::now();
     let patch = |number: u32| {
         let (api, body) = (api.clone(), status(number));
-        async move {
-            let params = PatchParams {
-                field_manager: Some("bench".to_owned()),
-                ..PatchParams::default()
-            };
-            match api
-                .patch_status(&name(number), &params, &Patch::Merge(body))
-                .await
-            {
-                // The one service that a part of the benchmark deletes.
-                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-                answer => answer.map(drop),
-            }
-        }
+        async move { patch_status(&api, &name(number), &body).await }
     };
     stream::iter(range)
         .map(patch)
@@ -116,6 +111,18 @@ async fn write(
         .try_collect::<()>()
         .await?;
     Ok(start.elapsed())
+}
+
+async fn patch_status(api: &Api<Service>, name: &str, body: &serde_json::Value) -> Result<(), kube::Error> {
+    let params = PatchParams {
+        field_manager: Some("bench".to_owned()),
+        ..PatchParams::default()
+    };
+    match api.patch_status(name, &params, &Patch::Merge(body)).await {
+        // Those that a part of the benchmark deletes.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        answer => answer.map(drop),
+    }
 }
 
 /// The concurrency at which the API server takes the most writes, tried on a part of the services.
@@ -175,29 +182,56 @@ pub(crate) fn is_judged(service: &Service, reason: &str) -> bool {
         .any(|one| one.type_ == REQUEST_SATISFIED && one.reason == reason)
 }
 
-/// Deletes the service that shows an address, and returns how long it takes until another one shows it.
-pub(crate) async fn hand_over(client: &Client) -> Result<Duration> {
+/// How long it takes from the end of a service with an address until another one is seen with it, and a bare client
+/// from sending a status until it is seen; several times in turn.
+pub(crate) async fn hand_overs(client: &Client, times: u32) -> Result<(Vec<Duration>, Vec<Duration>)> {
     let api = services(client);
-    let mut events = std::pin::pin!(watcher(api.clone(), watcher::Config::default()));
-    let mut owner = None;
-    let mut start = None;
-    while let Some(event) = events.next().await {
-        match (event?, start) {
-            (Event::InitApply(service), _) if has_address(&service) => owner = service.metadata.name,
-            (Event::InitDone, _) => {
-                let name = owner.take().context("failed to find a service with an address")?;
-                start = Some(Instant::now());
-                api.delete(&name, &DeleteParams::default()).await?;
-            }
-            (Event::Apply(service), Some(start)) if has_address(&service) => return Ok(start.elapsed()),
-            _ => {}
-        }
+    // Another controller's, so that the operator leaves it alone.
+    api.create(
+        &PostParams::default(),
+        &service("trip", Some("bench.example/nobody"))?,
+    )
+    .await?;
+    let all = api.list(&ListParams::default()).await?;
+    let owner = all.items.into_iter().find(has_address);
+    let mut owner = owner
+        .and_then(|owner| owner.metadata.name)
+        .context("failed to find a service with an address")?;
+    let mut observer = Observer::open(client).await?;
+    let (mut freed, mut trips) = (Vec::new(), Vec::new());
+    for number in 0..times {
+        // Looked at while the request is under way: its answer may come after what it leads to.
+        let deletion = async {
+            api.delete(&owner, &DeleteParams::default())
+                .await
+                .map_err(Into::into)
+        };
+        let next = async {
+            observer.until(observer::is_deleted).await?;
+            let start = Instant::now();
+            let next = observer.until(observer::has_address).await?;
+            Ok::<_, anyhow::Error>((next, start.elapsed()))
+        };
+        let (_, (next, took)) = futures::try_join!(deletion, next)?;
+        freed.push(took);
+        owner = next;
+        let start = Instant::now();
+        let body = status(number);
+        let written = async { patch_status(&api, "trip", &body).await.map_err(Into::into) };
+        let seen = async {
+            observer.until(observer::has_address).await?;
+            Ok::<_, anyhow::Error>(start.elapsed())
+        };
+        trips.push(futures::try_join!(written, seen)?.1);
     }
-    anyhow::bail!("failed to watch services: the watch ended")
+    Ok((freed, trips))
 }
 
+/// Resource, subresource and verb.
+pub(crate) type Request = (String, String, String);
+
 /// Requests the API server has served, by resource, subresource and verb.
-pub(crate) async fn requests(client: &Client) -> Result<BTreeMap<(String, String, String), f64>> {
+pub(crate) async fn requests(client: &Client) -> Result<BTreeMap<Request, f64>> {
     let request = http::Request::get("/metrics").body(vec![])?;
     let text = client
         .request_text(request)

@@ -3,22 +3,40 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use kube::Client;
 use lightship_crd::condition::service::{REASON_NO_POOL, REASON_OUT_OF_IPS};
 use lightship_tests::lab::testing::TestLab;
 use lightship_tests::lab::unit::{Action, Unit};
 use lightship_tests::{Lab, Options};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 use crate::api;
+use crate::observer::{self, Observer};
 use crate::report::Figure;
+use crate::usage::{self, Usage};
 
 /// How long nothing may be written before the operator counts as at rest.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// How long the operator is watched at rest.
 const REST: Duration = Duration::from_secs(10);
+
+/// With more services than this, waiting on a full pool is not measured: it takes long and shows nothing new.
+const MOST_ON_A_FULL_POOL: u32 = 10_000;
+
+/// How often an address is freed.
+const HAND_OVERS: u32 = 15;
+
+/// What the operator asks the API server about, beside its own lease.
+const RESOURCES: [&str; 5] = [
+    "services",
+    "ciliumloadbalancerippools",
+    "ciliuml2announcementpolicies",
+    "nodes",
+    "events",
+];
 
 pub(crate) fn run(runtime: &Runtime, services: u32) -> Result<Vec<Figure>> {
     let options = Options {
@@ -41,47 +59,119 @@ pub(crate) fn run(runtime: &Runtime, services: u32) -> Result<Vec<Figure>> {
 }
 
 async fn measure(lab: &Lab, services: u32) -> Result<Vec<Figure>> {
-    let client = api::client(lab).await?;
-    api::create(&client, services).await?;
-    let at_once = api::best_concurrency(&client, services).await?;
-    let bare = api::patch(&client, 0..services, at_once).await?;
-    api::clear(&client, services).await?;
-    let mut figures = allocation(lab, &client, services, bare).await?;
-    figures.push(Figure::alone(
-        "requests the bare client had under way at once",
-        f64::from(at_once),
-        "requests",
-    ));
-    figures.extend(restart(lab, &client, services).await?);
-    figures.extend(full_pool(lab, &client, services).await?);
+    // The operator's own account, once it exists: an administrator would pass authorization and fair queuing unseen.
+    lab.operator(Action::Start, 1)?;
     lab.operator(Action::Kill, 1)?;
-    let again = api::patch(&client, 0..services.saturating_sub(1), at_once).await?;
+    let client = api::client(&lab.folder().kubeconfig()).await?;
+    let writer = api::client(&lab.folder().component_kubeconfig("operator-1")).await?;
+    api::create(&client, services).await?;
+    let at_once = api::best_concurrency(&writer, services).await?;
+    let alone = bare(lab, &client, &writer, services, at_once, 0).await?;
+    let watched = bare(lab, &client, &writer, services, at_once, 2).await?;
+    let mut figures = vec![
+        Figure::alone(
+            "requests the bare client had under way at once",
+            f64::from(at_once),
+            "requests",
+        ),
+        Figure::beside(
+            format!("the bare client: {services} services while two watches of services are open"),
+            seconds(watched.took),
+            "s",
+            seconds(alone.took),
+        ),
+    ];
+    figures.extend(watched.used.figures(&alone.used, services));
+    figures.extend(allocation(lab, &client, services, &alone, &watched).await?);
+    figures.extend(restart(lab, &client, services).await?);
+    if services <= MOST_ON_A_FULL_POOL {
+        figures.extend(full_pool(lab, &client, services).await?);
+    }
+    lab.operator(Action::Kill, 1)?;
+    let again = bare(lab, &client, &writer, services.saturating_sub(1), at_once, 0).await?;
     figures.push(Figure::beside(
         "the bare client again, at the end",
-        seconds(again),
+        seconds(again.took),
         "s",
-        seconds(bare),
+        seconds(alone.took),
     ));
     Ok(figures)
 }
 
+/// What it took to give all services an address.
+struct Taken {
+    took: Duration,
+    used: Usage,
+}
+
+/// A client that decides nothing writes all statuses, while so many watches of services are open.
+async fn bare(
+    lab: &Lab,
+    client: &Client,
+    writer: &Client,
+    services: u32,
+    at_once: u32,
+    watches: u32,
+) -> Result<Taken> {
+    let mut watching = JoinSet::new();
+    let before = Usage::now(lab)?;
+    let start = Instant::now();
+    for _ in 0..watches {
+        let observer = Observer::open(client).await?;
+        watching.spawn(observer.addresses(services));
+    }
+    api::patch(writer, 0..services, at_once).await?;
+    while let Some(seen) = watching.join_next().await {
+        seen??;
+    }
+    let took = start.elapsed();
+    let used = Usage::now(lab)?.since(&before);
+    api::clear(client, services).await?;
+    Ok(Taken { took, used })
+}
+
 /// All services wait; a pool comes.
-async fn allocation(lab: &Lab, client: &Client, services: u32, bare: Duration) -> Result<Vec<Figure>> {
+async fn allocation(
+    lab: &Lab,
+    client: &Client,
+    services: u32,
+    alone: &Taken,
+    watched: &Taken,
+) -> Result<Vec<Figure>> {
     lab.operator(Action::Start, 1)?;
     api::until(client, services, |one| api::is_judged(one, REASON_NO_POOL)).await?;
     at_rest(client).await?;
     let before = writes(client).await?;
+    let observer = Observer::open(client).await?;
+    let used = Usage::now(lab)?;
+    let start = Instant::now();
     lab.apply(&pool("10.16.0.0/12"))?;
-    let took = api::until(client, services, api::has_address).await?;
-    let after = at_rest(client).await?;
-    let made = |resource: &str| difference(&before, &after, resource);
-    Ok(vec![
+    observer.addresses(services).await?;
+    let took = start.elapsed();
+    let used = Usage::now(lab)?.since(&used);
+    let after = writes(client).await?;
+    let told = Usage::now(lab)?;
+    let rest = at_rest(client).await?;
+    let telling = Usage::now(lab)?.since(&told);
+    let made = |resource: &str| difference(&before, &rest, resource);
+    let mut figures = vec![
         Figure::beside(
-            format!("{services} services from the pool's creation to the last address"),
+            format!(
+                "{services} services from the pool's creation to the last address; the bare client alone"
+            ),
             seconds(took),
             "s",
-            seconds(bare),
+            seconds(alone.took),
         ),
+        Figure::beside(
+            "the same; the bare client while two watches of services are open",
+            seconds(took),
+            "s",
+            seconds(watched.took),
+        ),
+    ];
+    figures.extend(used.figures(&watched.used, services));
+    figures.extend([
         Figure::alone(
             "status writes per service",
             made("services") / f64::from(services),
@@ -89,37 +179,68 @@ async fn allocation(lab: &Lab, client: &Client, services: u32, bare: Duration) -
         ),
         Figure::alone(
             "pool writes per second",
-            made("ciliumloadbalancerippools") / seconds(took).max(1.0),
+            difference(&before, &after, "ciliumloadbalancerippools") / seconds(took).max(1.0),
             "1/s",
         ),
-    ])
+        Figure::alone(
+            "events published before the last address",
+            difference(&before, &after, "events"),
+            "events",
+        ),
+        Figure::alone("events published in the end", made("events"), "events"),
+        Figure::alone("processor time for telling the rest", telling.total(), "s"),
+    ]);
+    Ok(figures)
 }
 
-/// The operator is killed and comes back; a new service shows that it works.
+/// The operator is killed and comes back. That it has listed everything and decides shows in its judgment of a service
+/// that asks for what no pool has; a new address has to wait until nothing of its predecessor can arrive any more.
 async fn restart(lab: &Lab, client: &Client, services: u32) -> Result<Vec<Figure>> {
     lab.operator(Action::Kill, 1)?;
     let before = at_rest(client).await?;
     let list = api::list(client).await?;
     lab.apply(LATER)?;
-    lab.operator(Action::Start, 1)?;
+    let mut observer = Observer::open(client).await?;
     let start = Instant::now();
-    let later = |one: &_| api::has_address(one) && name(one) == "later";
-    api::until(client, 1, later).await?;
+    lab.operator(Action::Start, 1)?;
+    observer.until(observer::is_judged).await?;
     let took = start.elapsed();
+    let used = Usage::now(lab)?.of("operator-1");
+    observer.until(observer::has_address).await?;
+    let gave = start.elapsed();
     let after = at_rest(client).await?;
-    lab.kubectl(&["delete", "service", "later"])?;
+    lab.kubectl(&["delete", "service", "later-1", "later-2"])?;
+    let (resident, peak) = usage::memory(lab, "operator-1")?;
     Ok(vec![
         Figure::beside(
-            format!("restart with {services} services: started to first decision written"),
+            format!(
+                "restart with {services} services: started to first decision written; a list and a second"
+            ),
             seconds(took),
             "s",
             seconds(list) + 1.0,
         ),
         Figure::alone(
-            "writes of a restarted operator beside the one for a new service",
-            difference(&before, &after, "services") - 1.0,
+            "killed, not stopped: until it gives a new address",
+            seconds(gave),
+            "s",
+        ),
+        Figure::alone(
+            "the operator's processor time until the first decision",
+            used,
+            "s",
+        ),
+        Figure::alone(
+            "writes of a restarted operator beside the two for two new services",
+            difference(&before, &after, "services") - 2.0,
             "writes",
         ),
+        Figure::alone(
+            format!("memory of the operator with {services} services"),
+            resident,
+            "MiB",
+        ),
+        Figure::alone("the same, at its peak", peak, "MiB"),
     ])
 }
 
@@ -129,37 +250,55 @@ async fn full_pool(lab: &Lab, client: &Client, services: u32) -> Result<Vec<Figu
     api::until(client, services, |one| api::is_judged(one, REASON_NO_POOL)).await?;
     lab.apply(&pool("10.9.0.0/32"))?;
     api::until(client, services - 1, |one| api::is_judged(one, REASON_OUT_OF_IPS)).await?;
-    let before = at_rest(client).await?;
-    let cpu = cpu_seconds(lab)?;
+    at_rest(client).await?;
+    let before = api::requests(client).await?;
+    let used = Usage::now(lab)?;
     tokio::time::sleep(REST).await;
-    let used = cpu_seconds(lab)? - cpu;
-    let after = writes(client).await?;
-    let all: f64 = ["services", "ciliumloadbalancerippools", "events"]
-        .iter()
-        .map(|resource| difference(&before, &after, resource))
-        .sum();
-    let freed = api::hand_over(client).await?;
-    let trip = api::patch(client, 1..2, 1).await?;
+    let used = Usage::now(lab)?.since(&used).of("operator-1");
+    let after = api::requests(client).await?;
+    let ours = |(resource, _, _): &&api::Request| RESOURCES.contains(&resource.as_str());
+    let sum = |counts: &BTreeMap<api::Request, f64>| -> f64 {
+        counts
+            .iter()
+            .filter(|(request, _)| ours(request))
+            .map(|(_, count)| count)
+            .sum()
+    };
+    let (freed, trips) = api::hand_overs(client, HAND_OVERS).await?;
     Ok(vec![
         Figure::alone(
-            format!("writes per second, {services} services pending on a full pool"),
-            all / seconds(REST),
+            format!("requests per second, {services} services pending on a full pool"),
+            (sum(&after) - sum(&before)) / seconds(REST),
             "1/s",
         ),
-        Figure::alone("processor at rest, the same", 100.0 * used / seconds(REST), "%"),
+        Figure::alone(
+            "the operator's processor at rest, the same",
+            100.0 * used / seconds(REST),
+            "%",
+        ),
         Figure::beside(
-            "one address freed to the next service served",
-            1e3 * seconds(freed),
+            "one address freed to the next service seen with it; the bare client's write until seen",
+            1e3 * seconds(median(freed)),
             "ms",
-            1e3 * seconds(trip),
+            1e3 * seconds(median(trips)),
         ),
     ])
+}
+
+fn median(mut all: Vec<Duration>) -> Duration {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 const LATER: &str = "
 apiVersion: v1
 kind: Service
-metadata: {name: later, namespace: default}
+metadata: {name: later-1, namespace: default, annotations: {lbipam.cilium.io/ips: 203.0.113.1}}
+spec: {type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: later-2, namespace: default}
 spec: {type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 80}]}
 ";
 
@@ -168,10 +307,6 @@ fn pool(cidr: &str) -> String {
         "apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {{name: bench}}\n\
          spec: {{blocks: [{{cidr: {cidr}}}]}}\n"
     )
-}
-
-fn name(service: &k8s_openapi::api::core::v1::Service) -> &str {
-    service.metadata.name.as_deref().unwrap_or_default()
 }
 
 fn seconds(duration: Duration) -> f64 {
@@ -209,22 +344,4 @@ async fn at_rest(client: &Client) -> Result<Writes> {
         }
         last = now;
     }
-}
-
-/// Processor time of the operator so far, in seconds.
-fn cpu_seconds(lab: &Lab) -> Result<f64> {
-    let unit = Unit::find(lab.folder(), "operator-1")?;
-    let process = unit.process().context("failed to find the operator's process")?;
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid))?;
-    let ticks: f64 = stat
-        .rsplit(')')
-        .next()
-        .into_iter()
-        .flat_map(str::split_whitespace)
-        // User and system time are the 14th and 15th fields of the line, the 12th and 13th behind the name.
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<f64>().ok())
-        .sum();
-    Ok(ticks / 100.0)
 }

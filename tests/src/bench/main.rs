@@ -4,7 +4,9 @@
 
 mod api;
 mod ipam;
+mod observer;
 mod report;
+mod usage;
 
 use std::path::PathBuf;
 
