@@ -84,7 +84,7 @@ pub struct Inventory {
 }
 
 /// How many findings a heartbeat carries.
-pub const MOST_FINDINGS: usize = 64;
+pub const MOST_FINDINGS: usize = 512;
 
 impl Inventory {
     /// Reads the annotation of a heartbeat.

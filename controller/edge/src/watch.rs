@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
 /// A decision waits for no backoff.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a watch saw.
 #[derive(Clone, Debug)]

@@ -121,7 +121,7 @@ impl Watch {
                 let fence = group.fence.map(|fence| fence.order);
                 let epoch = beating(Order::of_holder(group.view.epoch), fence);
                 group.claim = None;
-                usurp(group, Order { epoch, rank }, now);
+                self.usurp(group, Order { epoch, rank }, now);
                 self.chase(group.view.holder.clone(), primary.clone());
                 actions.push(told(
                     primary,
@@ -178,7 +178,10 @@ impl Watch {
             match fence.api {
                 Api::Unasked => actions.push(Action::Read),
                 // The read itself confirms what no order could: `Answer::confirmed` says so.
-                Api::Confirmed(read) if absurd => next.resumed = Some(read),
+                Api::Confirmed(read) if absurd => {
+                    next.resumed = Some(read);
+                    self.revision += 1;
+                }
                 Api::Confirmed(_) => {
                     let epoch = fence.order.epoch + 1;
                     actions.push(claim(primary, group, epoch));
@@ -187,7 +190,7 @@ impl Watch {
                 Api::Away => {
                     let rank = u32::try_from(group.view.standbys.len()).unwrap_or(u32::MAX - 1) + 1;
                     let epoch = fence.order.epoch + 1;
-                    usurp(group, Order { epoch, rank }, now);
+                    self.usurp(group, Order { epoch, rank }, now);
                     return;
                 }
             }
@@ -253,6 +256,16 @@ impl Watch {
         }
     }
 
+    fn usurp(&mut self, group: &mut Group, order: Order, now: Instant) {
+        (group.fence, group.leaving, group.suspected) = (None, None, None);
+        group.usurped = Some(Usurped {
+            order,
+            next_look: now + LOOK_INTERVAL,
+        });
+        self.probing.is_stale = true;
+        self.revision += 1;
+    }
+
     fn ask_all(&self, group: &Group, actions: &mut Vec<Action>) {
         for (index, link) in self.links.iter().filter(|(_, link)| link.nic.is_up()) {
             actions.extend(group.view.on(&link.nic.interface).map(|address| Action::Ask {
@@ -271,14 +284,6 @@ fn claim(primary: &ServiceId, group: &Group, epoch: u32) -> Action {
         seen: group.view.epoch,
         epoch,
     }
-}
-
-fn usurp(group: &mut Group, order: Order, now: Instant) {
-    (group.fence, group.leaving, group.suspected) = (None, None, None);
-    group.usurped = Some(Usurped {
-        order,
-        next_look: now + LOOK_INTERVAL,
-    });
 }
 
 fn told(primary: &ServiceId, from: NodeName, since: Instant, arbiter: Arbiter, now: Instant) -> Action {

@@ -84,6 +84,7 @@ impl Watch {
         now: Instant,
     ) {
         self.probing.is_stale = true;
+        self.revision += 1;
         let before = self.groups.remove(primary);
         if let Some(group) = &before {
             for address in group.view.addresses() {
@@ -226,6 +227,7 @@ impl Watch {
         }
         self.keep(primary, group);
         self.probing.is_stale = true;
+        self.revision += 1;
         if is_news && let Some(link) = self.links.get(&yielded.nic) {
             let sight = Sight::Fenced {
                 address: yielded.address,

@@ -52,6 +52,7 @@ impl Watch {
     /// This node's interfaces as they are now.
     pub fn observe_nics(&mut self, nics: BTreeMap<NicIndex, Nic>, now: Instant) -> Vec<Action> {
         self.probing.is_stale = true;
+        self.revision += 1;
         let is_first = self.links.is_empty();
         let mut came_back = false;
         let known = std::mem::take(&mut self.links);
@@ -88,6 +89,7 @@ impl Watch {
     }
 
     pub(super) fn links_read(&mut self, answer: ReadAnswer, started: Instant, now: Instant) {
+        self.revision += 1;
         for link in self.links.values_mut() {
             link.state = match (link.state, answer) {
                 (State::Back(since), ReadAnswer::Done) if started >= since => State::Sure,
@@ -112,6 +114,7 @@ impl Watch {
                 continue;
             };
             let state = if asked >= ASKS {
+                self.revision += 1;
                 State::Sure
             } else {
                 let held = self

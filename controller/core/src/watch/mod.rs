@@ -62,6 +62,8 @@ pub struct Watch {
     defended: BTreeMap<IpAddr, Instant>,
     /// When a tick was promised.
     expected: Option<Instant>,
+    /// Counts the changes to [`Self::answers`] and [`Self::is_sure_of`].
+    revision: u64,
 }
 
 impl Watch {
@@ -79,7 +81,14 @@ impl Watch {
             probing: Probing::default(),
             defended: BTreeMap::new(),
             expected: None,
+            revision: 0,
         }
+    }
+
+    /// Another number than before when what this node should answer may be other than before.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Who the members are.

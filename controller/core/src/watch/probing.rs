@@ -177,6 +177,7 @@ impl Watch {
             group.leaving = None;
             self.keep(&primary, group);
             self.probing.is_stale = true;
+            self.revision += 1;
         }
     }
 
