@@ -161,7 +161,13 @@ impl Watch {
 
     /// A holder that yielded to a claim which the lease does not know: while somebody answers it stays silent; when nobody
     /// does, it takes the address back by an order that beats the claim's.
-    fn pursue_fence(&self, primary: &ServiceId, group: &mut Group, now: Instant, actions: &mut Vec<Action>) {
+    fn pursue_fence(
+        &mut self,
+        primary: &ServiceId,
+        group: &mut Group,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(fence) = group.fence.filter(|fence| now >= fence.next_ask) else {
             return;
         };
