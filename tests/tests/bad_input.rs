@@ -1,0 +1,188 @@
+//! Everything malformed that the API server lets through, at once: each object says what is wrong with it, and the
+//! others go on.
+
+use anyhow::{Result, ensure};
+use lightship_tests::{
+    Lab, eventually,
+    objects::{PATIENCE, addresses_only, condition, has, ingress, pool, says, service, told},
+};
+
+const BAD_BLOCK: &str = "lightship.dev/BadBlock";
+
+/// Somebody who writes statuses of services and is not us.
+fn writes_status(lab: &Lab, service: &str, ingress: &str) -> Result<String> {
+    lab.kubectl(&[
+        "patch",
+        "service",
+        service,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &format!(r#"{{"status":{{"loadBalancer":{{"ingress":{ingress}}}}}}}"#),
+    ])
+}
+
+/// Waits for an event about an object, of this reason and with these words.
+fn event(lab: &Lab, name: &str, reason: &str, words: &str) -> Result<()> {
+    let field = format!("involvedObject.name={name},reason={reason}");
+    eventually(
+        &format!("an event {reason} about {name}: {words}"),
+        PATIENCE,
+        || {
+            let events = lab.get(&["events", "--all-namespaces", "--field-selector", &field])?;
+            let messages: Vec<_> = events["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| one["message"].to_string())
+                .collect();
+            ensure!(
+                messages.iter().any(|message| message.contains(words)),
+                "there are {messages:?}"
+            );
+            Ok(())
+        },
+    )
+}
+
+#[test]
+fn what_is_malformed_says_so_and_everything_else_goes_on() {
+    let lab = addresses_only("malformed", &[]).unwrap();
+    // Two services that have a status before anybody could serve them.
+    lab.apply(&(service("named-by-cloud", "", "") + &service("twice", "", "")))
+        .unwrap();
+    writes_status(&lab, "named-by-cloud", r#"[{"hostname":"lb.example"}]"#).unwrap();
+    writes_status(
+        &lab,
+        "twice",
+        r#"[{"ip":"192.0.2.1"},{"ip":"192.0.2.1"},{"hostname":"lb.example"}]"#,
+    )
+    .unwrap();
+    lab.apply(include_str!("bad_input.yaml")).unwrap();
+    // An annotation as long as they may be: tens of thousands of items, each of them wrong.
+    let many: Vec<_> = (0..40_000).map(|number| format!("x{number:x}")).collect();
+    let annotations = format!(", annotations: {{lbipam.cilium.io/ips: \"{}\"}}", many.join(","));
+    // Not applied, for `kubectl apply` would store it in a second annotation, which is then too long.
+    lab.kubectl_tool(&["create", "-f", "-"])
+        .unwrap()
+        .input(service("absurd", &annotations, ""))
+        .run()
+        .unwrap();
+
+    for (name, words) in [
+        (
+            "network",
+            "\"10.0.10.5/32\" is requested, but it is no IP address",
+        ),
+        ("zone", "\"fe80::1%eth0\""),
+        ("partly", "\"nonsense\""),
+        ("by-name", "\"router.example\""),
+        ("absurd", "more items; at most 256 are read"),
+    ] {
+        says(&lab, name, "bad_request", words).unwrap();
+    }
+    event(&lab, "network", "RequestUnsatisfied", "\\\"10.0.10.5/32\\\"").unwrap();
+    event(&lab, "absurd", "RequestUnsatisfied", "\\\"x0\\\"").unwrap();
+    says(
+        &lab,
+        "nowhere",
+        "no_pool",
+        "pool good: the service asks for pool nowhere only",
+    )
+    .unwrap();
+    for (name, address) in [
+        ("partly", "10.0.10.79"),
+        ("mapped", "10.0.10.77"),
+        ("odd-sharing", "10.0.10.90"),
+    ] {
+        has(&lab, name, &[address]).unwrap();
+    }
+
+    for (name, words) in [
+        (
+            "backwards",
+            "block 1: failed to make a range of 2004::9 to 2004::1",
+        ),
+        (
+            "no-values",
+            "serviceSelector: failed to read the requirement on \"color\": In needs at least one value",
+        ),
+        ("no-label", "\"not a key!\": no label can have such a key"),
+        ("reserved-backwards", "reserved \"2004::9-2004::1\""),
+    ] {
+        told(&lab, &["ippools", name], BAD_BLOCK, "bad_block", words).unwrap();
+        event(&lab, name, "BadBlock", "the rest of the pool is").unwrap();
+    }
+    told(
+        &lab,
+        &["ippools", "backwards"],
+        "cilium.io/IPsTotal",
+        "noreason",
+        "256",
+    )
+    .unwrap();
+    let itself = "10.2.0.255 - 10.2.1.9";
+    told(
+        &lab,
+        &["ippools", "overlapping"],
+        "cilium.io/PoolConflict",
+        "cidr_overlap",
+        itself,
+    )
+    .unwrap();
+
+    let policies = "ciliuml2announcementpolicies";
+    for (name, type_, words) in [
+        ("bad-regex", "io.cilium/bad-interface-regex", "\"eth[\""),
+        (
+            "bad-selectors",
+            "io.cilium/bad-node-selector",
+            "NotIn needs at least one value",
+        ),
+        (
+            "bad-selectors",
+            "io.cilium/bad-service-selector",
+            "Exists takes no values",
+        ),
+    ] {
+        told(&lab, &[policies, name], type_, "error", words).unwrap();
+    }
+    event(&lab, "bad-regex", "BadInterfaceRegex", "eth[").unwrap();
+
+    // What others wrote is as they wrote it, and the service says why.
+    for (name, shown) in [
+        ("named-by-cloud", &[""][..]),
+        ("twice", &["192.0.2.1", "192.0.2.1", ""]),
+    ] {
+        let foreign = "lightship.dev/ForeignAddress";
+        told(
+            &lab,
+            &["service", name],
+            foreign,
+            "left_alone",
+            "put into the status by somebody else",
+        )
+        .unwrap();
+        assert_eq!(ingress(&lab, name).unwrap(), shown, "{name}");
+    }
+
+    // A sane service and a sane pool, in the midst of it.
+    lab.apply(
+        &(pool(
+            "later",
+            "blocks: [{cidr: 10.6.0.0/24}], serviceSelector: {matchLabels: {color: blue}}",
+        ) + &service("sane", "", "")
+            + &service(
+                "blue",
+                ", labels: {color: blue}, annotations: {lightship.dev/pool: later}",
+                "",
+            )),
+    )
+    .unwrap();
+    has(&lab, "sane", &["10.0.10.0"]).unwrap();
+    has(&lab, "blue", &["10.6.0.0"]).unwrap();
+    let fine = lab.get(&["ippools", "good"]).unwrap();
+    assert_eq!(condition(&fine, BAD_BLOCK), None);
+    assert!(!lab.logs("operator-1").unwrap().contains("panicked"));
+    lab.down().unwrap();
+}
