@@ -121,6 +121,19 @@ fn what_is_malformed_says_so_and_everything_else_goes_on() {
         "256",
     )
     .unwrap();
+    // What stands beside a cidr is not looked at.
+    told(
+        &lab,
+        &["ippools", "both"],
+        "cilium.io/IPsTotal",
+        "noreason",
+        "256",
+    )
+    .unwrap();
+    assert_eq!(
+        condition(&lab.get(&["ippools", "both"]).unwrap(), BAD_BLOCK),
+        None
+    );
     let itself = "10.2.0.255 - 10.2.1.9";
     told(
         &lab,

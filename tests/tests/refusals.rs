@@ -55,6 +55,31 @@ const REFUSED: &[(&str, &str)] = &[
         "supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\"",
     ),
     (
+        "blocks: [{cidr: \"\"}]",
+        "cidr must be a network such as 10.0.10.0/24 or 2001:db8::/112",
+    ),
+    (
+        "blocks: [{cidr: \"::ffff:10.0.10.0/120\"}]",
+        "cidr must be a network such as",
+    ),
+    (
+        "blocks: [{start: \"fe80::1%eth0\"}]",
+        "start must be one IPv4 or IPv6 address",
+    ),
+    (
+        "cidrs: [{start: 10.0.10.9, stop: 10.0.10.1}]",
+        "start comes after stop",
+    ),
+    (
+        "blocks: [{cidr: 10.0.10.0/24}], reserved: [10.0.10.5-2004::5]",
+        "a reserved range must not mix",
+    ),
+    (
+        "blocks: [{cidr: 10.0.10.0/24}], priority: 2147483648",
+        "spec.priority",
+    ),
+    ("blocks: [{cidr: 10.0.10.0/24}], disabled: maybe", "spec.disabled"),
+    (
         "blocks: [{cidr: 10.0.10.0/24, sotp: 10.0.10.9}]",
         "unknown field \"spec.blocks[0].sotp\"",
     ),
@@ -77,6 +102,45 @@ const ACCEPTED: &[&str] = &[
 fn pool(version: &str, spec: &str) -> String {
     let head = format!("apiVersion: cilium.io/{version}\nkind: CiliumLoadBalancerIPPool\n");
     format!("{head}metadata: {{name: tried}}\nspec: {{{spec}}}\n")
+}
+
+/// Lists and texts that are longer than anybody needs, which is what keeps the rules affordable for the API server.
+fn too_long() -> Vec<(String, &'static str)> {
+    let items = |item: &str| vec![item; 1025].join(", ");
+    let digits = "1".repeat(97);
+    vec![
+        (
+            format!("blocks: [{}]", items("{cidr: 10.0.10.0/24}")),
+            "must have at most 1024 items",
+        ),
+        (
+            format!("cidrs: [{}]", items("{cidr: 10.0.10.0/24}")),
+            "must have at most 1024 items",
+        ),
+        (
+            format!(
+                "blocks: [{{cidr: 10.0.10.0/24}}], reserved: [{}]",
+                items("10.0.10.5")
+            ),
+            "must have at most 1024 items",
+        ),
+        (
+            format!("blocks: [{{cidr: \"{digits}\"}}]"),
+            "may not be more than",
+        ),
+        (
+            format!("blocks: [{{start: \"{digits}\"}}]"),
+            "may not be more than",
+        ),
+        (
+            format!("blocks: [{{start: 10.0.10.5, stop: \"{digits}\"}}]"),
+            "may not be more than",
+        ),
+        (
+            format!("blocks: [{{cidr: 10.0.10.0/24}}], reserved: [\"{digits}\"]"),
+            "may not be more than",
+        ),
+    ]
 }
 
 fn refused(lab: &Lab, manifest: &str, sentence: &str) -> Result<()> {
@@ -109,6 +173,12 @@ fn impossible_pools_are_refused_with_a_sentence_and_odd_ones_are_not() {
         for (spec, sentence) in REFUSED {
             refused(&lab, &pool(version, spec), sentence).unwrap();
         }
+        for (spec, sentence) in too_long() {
+            refused(&lab, &pool(version, &spec), sentence).unwrap();
+        }
+        let most = vec!["{cidr: 10.0.10.0/24, start: 10.0.10.5}"; 1024].join(", ");
+        lab.apply(&pool(version, &format!("blocks: [{most}]"))).unwrap();
+        lab.kubectl(&["delete", "ippools", "tried"]).unwrap();
         for spec in ACCEPTED {
             lab.apply(&pool(version, spec)).unwrap();
             lab.kubectl(&["delete", "ippools", "tried"]).unwrap();
@@ -135,5 +205,13 @@ fn impossible_pools_are_refused_with_a_sentence_and_odd_ones_are_not() {
     lab.apply(&policy("interfaces: [\"eth[\"], loadBalancerIPs: true"))
         .unwrap();
     refused(&lab, &policy("interfaces: eth0"), "spec.interfaces").unwrap();
+    refused(
+        &lab,
+        &policy("loadBalancerIPs: sometimes"),
+        "spec.loadBalancerIPs",
+    )
+    .unwrap();
+    let unknown = "serviceSelector: {matchExpressions: [{key: a, operator: Like}]}";
+    refused(&lab, &policy(unknown), "supported values: \"In\"").unwrap();
     lab.down().unwrap();
 }
