@@ -1,12 +1,12 @@
 //! What is to be announced for a service, policy by policy, and why nothing is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::binding::Announcement;
 use crate::interfaces::InterfaceSelector;
-use crate::names::PolicyName;
+use crate::names::{NodeName, PolicyName};
 use crate::selector::{Labels, Selector};
 
 /// Which addresses of a service a policy announces.
@@ -60,6 +60,16 @@ pub enum Announcer {
     Foreign(String),
 }
 
+/// Where a service's endpoints have to be for a node to hold its addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Endpoints {
+    /// Anywhere: `externalTrafficPolicy` is `Cluster`, or no endpoint names a node, as with a Gateway's placeholders.
+    #[default]
+    Anywhere,
+    /// On the node itself: those with a ready endpoint.
+    On(BTreeSet<NodeName>),
+}
+
 /// A service as placement sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announceable {
@@ -71,6 +81,8 @@ pub struct Announceable {
     pub load_balancer: Vec<IpAddr>,
     /// `spec.externalIPs`.
     pub external: Vec<IpAddr>,
+    /// Where its endpoints have to be.
+    pub endpoints: Endpoints,
 }
 
 /// Why a policy does not announce a service.

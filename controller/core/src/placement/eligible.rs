@@ -20,6 +20,8 @@ pub enum NodeTrait {
     Unschedulable,
     /// It carries `node.kubernetes.io/exclude-from-external-load-balancers`.
     Excluded,
+    /// People drained it: it holds only what no other node can.
+    Drained,
     /// Its agent has not been heard of for a lease duration.
     Silent,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for NodeTrait {
             Self::NotReady => "is not Ready",
             Self::Unschedulable => "is cordoned",
             Self::Excluded => "is labelled node.kubernetes.io/exclude-from-external-load-balancers",
+            Self::Drained => "is drained",
             Self::Silent => "has not been heard of for a lease duration",
         })
     }
@@ -55,6 +58,8 @@ pub enum Refusal {
     NoInterface(Vec<String>),
     /// The interfaces the policy means are down or without carrier.
     LinkDown(Vec<String>),
+    /// `externalTrafficPolicy` is `Local`, and no endpoint on the node is ready.
+    NoLocalEndpoint,
 }
 
 impl fmt::Display for Refusal {
@@ -69,6 +74,9 @@ impl fmt::Display for Refusal {
                 write!(f, "none of its interfaces matches {}", expressions.join(", "))
             }
             Self::LinkDown(names) => write!(f, "{} is down or has no carrier", names.join(", ")),
+            Self::NoLocalEndpoint => {
+                f.write_str("externalTrafficPolicy is Local and no ready endpoint is on it")
+            }
         }
     }
 }
@@ -82,12 +90,36 @@ pub(super) struct Suitability {
     pub(super) policies: BTreeSet<PolicyName>,
     /// Interfaces that the policies mean and that are down, beside others that are up: a segment is not served.
     pub(super) broken: BTreeSet<String>,
+    /// Whether it may get what it does not have.
+    pub(super) trust: Trust,
+}
+
+/// Whether a node may get what it does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trust {
+    /// It may.
+    Steady,
+    /// It lost addresses by force lately, and has to be steady for a while first.
+    HeldDown,
+}
+
+impl Suitability {
+    /// Whether nothing speaks against the node.
+    pub(super) fn is_good(&self) -> bool {
+        self.traits.is_empty() && self.broken.is_empty() && self.trust == Trust::Steady
+    }
+
+    /// Whether something speaks against it.
+    pub(super) fn is(&self, objection: NodeTrait) -> bool {
+        self.traits.contains(&objection)
+    }
 }
 
 /// Judges a node for a set of policies; when none allows it, why each does not.
 pub(super) fn suitability<'a>(
     node: &Node,
     report: Option<(&Inventory, Freshness)>,
+    trust: Trust,
     policies: impl Iterator<Item = (&'a PolicyName, &'a Policy)>,
 ) -> Result<Suitability, Vec<(PolicyName, Refusal)>> {
     let (mut allowing, mut broken, mut refusals) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
@@ -111,6 +143,7 @@ pub(super) fn suitability<'a>(
         traits,
         policies: allowing,
         broken,
+        trust,
     })
 }
 

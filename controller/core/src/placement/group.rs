@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::binding::Announcement;
+use crate::binding::{Announcement, Binding};
 use crate::names::ServiceId;
 
-/// The services of one group, sorted; the first is the primary.
+/// The services of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
+    /// The service whose lease is the authority on the holder.
     pub(super) primary: ServiceId,
+    /// All of them, sorted.
     pub(super) services: BTreeSet<ServiceId>,
 }
 
@@ -47,7 +49,11 @@ impl Demands {
     }
 
     /// The groups that the services are in, sorted by primary.
-    pub(super) fn groups(&self, services: impl IntoIterator<Item = ServiceId>) -> Vec<Group> {
+    pub(super) fn groups(
+        &self,
+        services: impl IntoIterator<Item = ServiceId>,
+        bindings: &BTreeMap<ServiceId, Binding>,
+    ) -> Vec<Group> {
         let mut seen = BTreeSet::new();
         let mut groups = Vec::new();
         for start in services {
@@ -64,7 +70,7 @@ impl Demands {
                 reached.extend(new.collect::<Vec<_>>());
             }
             seen.extend(members.iter().cloned());
-            let primary = members.first().cloned().unwrap_or(start);
+            let primary = primary(&members, bindings).unwrap_or(start);
             groups.push(Group {
                 primary,
                 services: members,
@@ -80,6 +86,27 @@ impl Demands {
             .filter_map(|address| self.wanting.get(&address));
         sharing.flatten().cloned().collect()
     }
+}
+
+/// The primary stays what the leases name; when they name several or none, the first in order.
+fn primary(members: &BTreeSet<ServiceId>, bindings: &BTreeMap<ServiceId, Binding>) -> Option<ServiceId> {
+    let bound = || members.iter().filter_map(|id| Some((id, bindings.get(id)?)));
+    let named_by_itself = bound().find(|(id, one)| one.order.primary == **id);
+    named_by_itself
+        .or_else(|| bound().find(|(_, one)| members.contains(&one.order.primary)))
+        .map(|(_, one)| one.order.primary.clone())
+        .or_else(|| bound().next().map(|(id, _)| id.clone()))
+        .or_else(|| members.first().cloned())
+}
+
+/// The binding that says who holds the addresses of a group: its primary's, or while that is only a copy of another's,
+/// that other's.
+pub(super) fn authority<'a>(
+    primary: &ServiceId,
+    bindings: &'a BTreeMap<ServiceId, Binding>,
+) -> Option<&'a Binding> {
+    let own = bindings.get(primary)?;
+    bindings.get(&own.order.primary).or(Some(own))
 }
 
 fn addresses(announcements: &[Announcement]) -> BTreeSet<IpAddr> {

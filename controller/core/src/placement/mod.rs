@@ -8,10 +8,17 @@ mod choose;
 mod demand;
 mod eligible;
 mod group;
+mod moves;
+mod outcome;
 mod place;
+mod seat;
+mod standby;
+mod steady;
 #[cfg(test)]
 mod tests;
 
-pub use demand::{AddressKinds, Announceable, Announcer, Mismatch, Policy, Unwanted};
+pub use demand::{AddressKinds, Announceable, Announcer, Endpoints, Mismatch, Policy, Unwanted};
 pub use eligible::{Node, NodeTrait, Refusal};
-pub use place::{Cluster, MoveCause, Outcome, Placed, Placements, Scope, place};
+pub use outcome::{Caveat, MoveCause, Outcome, Placed};
+pub use place::{Cluster, Placements, Scope, place};
+pub use steady::Steadiness;

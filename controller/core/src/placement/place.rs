@@ -1,14 +1,17 @@
 //! The whole cluster in, every service's outcome out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use super::candidates::{Candidates, Judged};
-use super::choose::choose;
-use super::demand::{Announceable, Policy, Unwanted, demand};
-use super::eligible::{Node, NodeTrait, Refusal};
+use super::candidates::Candidates;
+use super::choose::Best;
+use super::demand::{Announceable, Policy, demand};
+use super::eligible::Node;
 use super::group::{Demands, Group};
-use crate::binding::{Announcement, Binding, WorkOrder};
+use super::moves::Moves;
+use super::outcome::Outcome;
+use super::seat::{Choice, Seat};
+use super::steady::Steadiness;
+use crate::binding::Binding;
 use crate::heartbeat::Heartbeats;
 use crate::names::{NodeName, PolicyName, ServiceId};
 use crate::time::Instant;
@@ -24,78 +27,10 @@ pub struct Cluster {
     pub nodes: BTreeMap<NodeName, Node>,
     /// Agents' heartbeats.
     pub heartbeats: Heartbeats,
+    /// Which agents fell lately.
+    pub steadiness: Steadiness,
     /// Service leases as they are.
     pub bindings: BTreeMap<ServiceId, Binding>,
-}
-
-/// Why a binding goes to another node than before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MoveCause {
-    /// There was no holder.
-    First,
-    /// The former holder is no node of the cluster any more.
-    NodeGone,
-    /// No policy allows the former holder any more.
-    Refused(Vec<(PolicyName, Refusal)>),
-    /// The former holder became a last resort, and there is a better node.
-    Objected(BTreeSet<NodeTrait>),
-    /// Interfaces of the former holder that the policies mean went down, and another node has all of them up.
-    LinksDown(BTreeSet<String>),
-    /// The former holder is good, but serves fewer of the policies, or another of the group held elsewhere.
-    Regrouped,
-}
-
-impl fmt::Display for MoveCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::First => f.write_str("it had no holder"),
-            Self::NodeGone => f.write_str("the former holder has left the cluster"),
-            Self::Refused(refusals) => {
-                f.write_str("the former holder cannot announce it")?;
-                refusals
-                    .iter()
-                    .try_for_each(|(policy, refusal)| write!(f, "; policy {policy}: {refusal}"))
-            }
-            Self::Objected(traits) => {
-                let words: Vec<_> = traits.iter().map(NodeTrait::to_string).collect();
-                write!(f, "the former holder {}", words.join(" and "))
-            }
-            Self::LinksDown(names) => {
-                let names: Vec<_> = names.iter().map(String::as_str).collect();
-                write!(
-                    f,
-                    "{} of the former holder is down or has no carrier",
-                    names.join(", ")
-                )
-            }
-            Self::Regrouped => {
-                f.write_str("another node serves more of its policies, or the services it shares with")
-            }
-        }
-    }
-}
-
-/// A service that has a holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The node that holds.
-    pub holder: NodeName,
-    /// What it is to announce.
-    pub order: WorkOrder,
-    /// The holder before, and why it changed; `None` when it did not.
-    pub moved: Option<(Option<NodeName>, MoveCause)>,
-}
-
-/// What becomes of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every service is placed")]
-pub enum Outcome {
-    /// Nothing is to be announced.
-    Unwanted(Unwanted),
-    /// A node holds.
-    Placed(Placed),
-    /// Something is to be announced, and no node can; why each cannot.
-    NoNode(BTreeMap<NodeName, Vec<(PolicyName, Refusal)>>),
 }
 
 /// What has to be decided anew.
@@ -114,6 +49,7 @@ pub struct Placements {
     outcomes: BTreeMap<ServiceId, Outcome>,
     /// Services by holder.
     load: BTreeMap<NodeName, usize>,
+    moves: Moves,
 }
 
 impl Placements {
@@ -151,7 +87,10 @@ impl Placements {
             {
                 Some(Ok(wanted)) => (wanted, None),
                 Some(Err(unwanted)) => (vec![], Some(unwanted)),
-                None => (vec![], None),
+                None => {
+                    self.moves.forget(&id);
+                    (vec![], None)
+                }
             };
             touched.extend(self.demands.set(&id, wanted));
             let previous = self.forget(&id);
@@ -160,7 +99,7 @@ impl Placements {
             }
             before.insert(id, previous);
         }
-        let groups = self.demands.groups(touched);
+        let groups = self.demands.groups(touched, &cluster.bindings);
         for id in groups.iter().flat_map(|group| &group.services) {
             if !before.contains_key(id) {
                 let previous = self.forget(id);
@@ -173,6 +112,17 @@ impl Placements {
             .filter(|(id, previous)| self.outcomes.get(id) != previous.as_ref())
             .map(|(id, _)| id)
             .collect()
+    }
+
+    /// When [`Self::take_due`] has something next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.moves.next_deadline()
+    }
+
+    /// The services to be decided anew because of the time: moves that had to wait for their turn.
+    pub fn take_due(&mut self, now: Instant) -> BTreeSet<ServiceId> {
+        self.moves.take_due(now)
     }
 
     fn forget(&mut self, id: &ServiceId) -> Option<Outcome> {
@@ -190,47 +140,58 @@ impl Placements {
         let mut candidates = Candidates::new(cluster, now);
         let mut homeless = Vec::new();
         for group in groups {
-            let judged = candidates.of(group.services.iter().flat_map(|id| self.demands.of(id)));
-            let holder = group
-                .services
-                .iter()
-                .find_map(|id| cluster.bindings.get(id))
-                .map(|one| &one.holder);
-            match choose(&group.primary, &judged.suitable, holder, &self.load) {
-                Some(chosen) if Some(chosen) == holder => self.bind(cluster, &group, chosen, &judged),
-                _ => homeless.push((group, judged)),
+            for id in group.services.iter().filter(|id| **id != group.primary) {
+                self.moves.forget(id);
+            }
+            let seat = Seat::of(cluster, group, &mut candidates, &self.demands);
+            self.moves.saw(&seat.group.primary, seat.holder(), now);
+            let best = Best::of(&seat.judged.suitable, seat.holder());
+            match seat.holder().filter(|name| best.contains(name)) {
+                Some(holder) => {
+                    self.moves.stays(&seat.group.primary);
+                    self.seat(cluster, &seat, holder, now);
+                }
+                None => homeless.push(seat),
             }
         }
-        for (group, judged) in homeless {
-            if let Some(chosen) = choose(&group.primary, &judged.suitable, None, &self.load) {
-                self.bind(cluster, &group, chosen, &judged);
-            } else {
-                let outcome = Outcome::NoNode(judged.refused.clone());
-                self.outcomes
-                    .extend(group.services.into_iter().map(|id| (id, outcome.clone())));
-            }
+        for seat in homeless {
+            self.house(cluster, &seat, now);
         }
     }
 
-    fn bind(&mut self, cluster: &Cluster, group: &Group, holder: &NodeName, judged: &Judged) {
-        let allowing = judged.suitable.get(holder).map(|one| &one.policies);
-        let allowed = |one: &&Announcement| allowing.is_some_and(|policies| policies.contains(&one.policy));
-        for id in &group.services {
-            let order = WorkOrder {
-                service: id.clone(),
-                primary: group.primary.clone(),
-                announcements: self.demands.of(id).iter().filter(allowed).cloned().collect(),
-                standbys: vec![],
-                former: None,
-                deposed: None,
-            };
-            let moved = moved(cluster.bindings.get(id), holder, judged);
-            let placed = Placed {
-                holder: holder.clone(),
-                order,
-                moved,
-            };
-            self.outcomes.insert(id.clone(), Outcome::Placed(placed));
+    /// Finds a holder for a group that has none, or one that should not stay.
+    fn house(&mut self, cluster: &Cluster, seat: &Seat<'_>, now: Instant) {
+        let primary = &seat.group.primary;
+        let best = Best::of(&seat.judged.suitable, seat.holder());
+        let under_way = self.moves.target(primary).filter(|to| best.contains(to)).cloned();
+        let forced = seat.binding.filter(|_| !seat.holder_answers());
+        let chosen = under_way
+            .or_else(|| forced.and_then(|binding| best.standby(binding)).cloned())
+            .or_else(|| best.least_loaded(primary, &self.load).cloned());
+        let Some(chosen) = chosen else {
+            let outcome = Outcome::NoNode(seat.judged.refused.clone());
+            let services = seat.group.services.iter();
+            return self
+                .outcomes
+                .extend(services.map(|id| (id.clone(), outcome.clone())));
+        };
+        match seat.holder().filter(|_| seat.holder_answers()) {
+            Some(holder) if !self.moves.may_move(primary, holder, &chosen, now) => {
+                self.seat(cluster, seat, holder, now);
+            }
+            _ => self.seat(cluster, seat, &chosen, now),
+        }
+    }
+
+    fn seat(&mut self, cluster: &Cluster, seat: &Seat<'_>, holder: &NodeName, now: Instant) {
+        let recency = self.moves.recency(&seat.group.primary, now);
+        let choice = Choice {
+            holder,
+            cause: None,
+            recency,
+        };
+        for (id, placed) in seat.filled(cluster, &self.demands, &choice) {
+            self.outcomes.insert(id, Outcome::Placed(placed));
             *self.load.entry(holder.clone()).or_default() += 1;
         }
     }
@@ -242,26 +203,4 @@ pub fn place(cluster: &Cluster, now: Instant) -> BTreeMap<ServiceId, Outcome> {
     let mut placements = Placements::default();
     placements.decide(cluster, Scope::Everything, now);
     placements.outcomes
-}
-
-fn moved(
-    binding: Option<&Binding>,
-    holder: &NodeName,
-    judged: &Judged,
-) -> Option<(Option<NodeName>, MoveCause)> {
-    let Some(binding) = binding else {
-        return Some((None, MoveCause::First));
-    };
-    let former = &binding.holder;
-    if former == holder {
-        return None;
-    }
-    let cause = match (judged.suitable.get(former), judged.refused.get(former)) {
-        (Some(one), _) if !one.traits.is_empty() => MoveCause::Objected(one.traits.clone()),
-        (Some(one), _) if !one.broken.is_empty() => MoveCause::LinksDown(one.broken.clone()),
-        (Some(_), _) => MoveCause::Regrouped,
-        (None, Some(refusals)) => MoveCause::Refused(refusals.clone()),
-        (None, None) => MoveCause::NodeGone,
-    };
-    Some((Some(former.clone()), cause))
 }

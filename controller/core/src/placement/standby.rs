@@ -1,0 +1,126 @@
+//! Who stands by for a holder: at most two nodes per group, out of few peers per holder, so that the probing that
+//! standbys do is per pair of nodes whatever the number of groups.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::candidates::Judged;
+use super::choose::{weight_of_peer, weight_of_service};
+use super::eligible::{NodeTrait, Suitability, Trust};
+use crate::names::{NodeName, ServiceId};
+
+/// How many nodes stand by for a group.
+const STANDBYS: usize = 2;
+
+/// How many nodes may stand by for the groups of one holder, for the same policies.
+const PEERS: usize = 8;
+
+/// The nodes in the order in which a holder takes its peers among them.
+#[derive(Debug, Default)]
+pub(super) struct Peers(BTreeMap<NodeName, Rc<[NodeName]>>);
+
+impl Peers {
+    /// Every suitable node but the holder, in the holder's own order.
+    pub(super) fn of(
+        &mut self,
+        holder: &NodeName,
+        suitable: &BTreeMap<NodeName, Suitability>,
+    ) -> Rc<[NodeName]> {
+        if let Some(known) = self.0.get(holder) {
+            return Rc::clone(known);
+        }
+        let others = suitable.keys().filter(|name| *name != holder);
+        let mut others: Vec<_> = others.cloned().collect();
+        others.sort_by_cached_key(|name| std::cmp::Reverse(weight_of_peer(holder, name)));
+        let order: Rc<[NodeName]> = others.into();
+        self.0.insert(holder.clone(), Rc::clone(&order));
+        order
+    }
+}
+
+/// What is known of a group's binding that its standbys depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing<'a> {
+    /// The group's primary.
+    pub(super) primary: &'a ServiceId,
+    /// Its holder.
+    pub(super) holder: &'a NodeName,
+    /// Its standbys as they are bound, the holder's successor first.
+    pub(super) present: &'a [NodeName],
+    /// The living holder that hands over with this decision: it stands by first, for it answers until it is relieved.
+    pub(super) hands_over: Option<&'a NodeName>,
+    /// The holder that handed over lately: whatever made it do so, it goes on standing by for a while.
+    pub(super) handed_over: Option<&'a NodeName>,
+}
+
+/// The standbys of a group. Who stands by stays, as long as nothing speaks against it.
+pub(super) fn standbys(standing: Standing<'_>, judged: &Judged) -> Vec<NodeName> {
+    let order = judged.peers(standing.holder);
+    let mut candidates = Vec::new();
+    let mut good = 0;
+    for (position, name) in order.iter().enumerate() {
+        let present = standing.present.iter().position(|one| one == name);
+        let relieved = Relieved::of(standing, name, present);
+        if position >= PEERS && good >= STANDBYS && relieved == Relieved::No {
+            continue;
+        }
+        let Some(suitability) = judged.suitable.get(name) else {
+            continue;
+        };
+        let Some(objection) = objection(suitability, present, relieved) else {
+            continue;
+        };
+        good += usize::from(objection == Objection::None);
+        let leaning = std::cmp::Reverse(weight_of_service(standing.primary, name));
+        let place = present.unwrap_or(usize::MAX);
+        candidates.push((objection, relieved != Relieved::Now, place, leaning, name));
+    }
+    candidates.sort_unstable();
+    let first = candidates.into_iter().take(STANDBYS);
+    first.map(|(.., name)| name.clone()).collect()
+}
+
+/// Whether a node held the group's addresses until now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relieved {
+    Now,
+    Lately,
+    No,
+}
+
+impl Relieved {
+    fn of(standing: Standing<'_>, name: &NodeName, present: Option<usize>) -> Self {
+        if standing.hands_over == Some(name) {
+            Self::Now
+        } else if standing.handed_over == Some(name) && present.is_some() {
+            Self::Lately
+        } else {
+            Self::No
+        }
+    }
+}
+
+/// How much speaks against a standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Objection {
+    None,
+    LastResort,
+    Silent,
+}
+
+/// How much speaks against a node as a standby; `None` when it must not be one.
+fn objection(suitability: &Suitability, present: Option<usize>, relieved: Relieved) -> Option<Objection> {
+    let silent = suitability.is(NodeTrait::Silent);
+    let is_new = present.is_none() && relieved == Relieved::No;
+    let unfit = silent || suitability.trust == Trust::HeldDown;
+    if suitability.is(NodeTrait::Drained) || (is_new && unfit) {
+        return None;
+    }
+    Some(if silent {
+        Objection::Silent
+    } else if relieved == Relieved::No && !suitability.is_good() {
+        Objection::LastResort
+    } else {
+        Objection::None
+    })
+}
