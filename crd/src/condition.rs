@@ -90,6 +90,8 @@ pub mod policy {
     pub const REASON_NO_NODE: &str = "no_node";
     /// Nodes match, but none has an interface that does and is up.
     pub const REASON_NO_INTERFACE: &str = "no_interface";
+    /// The services are for nodes with a ready endpoint of theirs only, and no node that matches has one.
+    pub const REASON_NO_ENDPOINT: &str = "no_endpoint";
     /// Nodes match, but no agent runs on any of them.
     pub const REASON_NO_AGENT: &str = "no_agent";
 }

@@ -12,6 +12,15 @@ use crate::finding::Finding;
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
 
+impl Mac {
+    /// Whether a single station can have it: not zero, and no group's.
+    #[must_use]
+    pub fn is_station(self) -> bool {
+        let [first, ..] = self.0;
+        self.0 != [0; 6] && first & 1 == 0
+    }
+}
+
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let octets = self.0.map(|octet| format!("{octet:02x}"));

@@ -226,6 +226,7 @@ mod tests {
             holder: holder.into(),
             order,
             moved,
+            caveats: [].into(),
         })
     }
 

@@ -9,6 +9,7 @@ mod gateways;
 mod index;
 mod leader;
 mod limited;
+mod members;
 mod metrics;
 mod outbox;
 mod status;
@@ -226,6 +227,9 @@ impl Operator {
             }
             let start = clock.now();
             let due = world.decide(start, MOST_IN_FLIGHT.saturating_sub(in_flight.len()));
+            for (notes, regarding) in world.take_tales() {
+                telling.add(notes, regarding);
+            }
             self.metrics.decided(clock.now() - start);
             for write in due {
                 let writer = writer.clone();

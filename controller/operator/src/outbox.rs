@@ -39,6 +39,8 @@ pub(crate) enum Target {
     Pool(PoolName),
     /// The status of a policy.
     Policy(PolicyName),
+    /// The object that tells agents about each other.
+    Members,
 }
 
 impl Target {
@@ -49,13 +51,14 @@ impl Target {
             Self::Lease(_) => "lease",
             Self::Pool(_) => "pool",
             Self::Policy(_) => "policy",
+            Self::Members => "members",
         }
     }
 
     fn lane(&self) -> Lane {
         match self {
             Self::Service(_) | Self::Lease(_) => Lane::Services,
-            Self::Pool(_) | Self::Policy(_) => Lane::Summaries,
+            Self::Pool(_) | Self::Policy(_) | Self::Members => Lane::Summaries,
         }
     }
 }
@@ -67,6 +70,7 @@ impl fmt::Display for Target {
             Self::Lease(id) => write!(f, "the lease of service {id}"),
             Self::Pool(name) => write!(f, "the status of pool {name}"),
             Self::Policy(name) => write!(f, "the status of policy {name}"),
+            Self::Members => f.write_str("the members object"),
         }
     }
 }

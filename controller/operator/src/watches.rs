@@ -2,11 +2,11 @@
 
 use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Service};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use lightship_crd::gateway::Gateway;
-use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, label};
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, label, members};
 use lightship_edge::watch::{Seen, watch};
 
 use crate::gateways;
@@ -29,6 +29,8 @@ pub(crate) enum Change {
     Binding(Seen<Lease>),
     /// Heartbeats of agents.
     Heartbeat(Seen<Lease>),
+    /// The members object.
+    Members(Seen<ConfigMap>),
 }
 
 /// Starts all watches; leases are watched in `namespace`, each kind of ours by its label.
@@ -72,6 +74,14 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
             undecodable("leases"),
         )
         .map(Change::Heartbeat)
+        .boxed(),
+        watch(
+            Api::namespaced(client.clone(), namespace),
+            Config::default().fields(&format!("metadata.name={}", members::NAME)),
+            "configmaps",
+            undecodable("configmaps"),
+        )
+        .map(Change::Members)
         .boxed(),
     ])
     .boxed()

@@ -2,6 +2,7 @@
 
 mod by_address;
 mod claims;
+mod members;
 mod observe;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use lightship_core::ipam::{Ipam, Kind};
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::{Cluster, Placements, Scope};
@@ -23,12 +24,14 @@ use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 use by_address::ByAddress;
 use claims::Claims;
 pub(crate) use claims::lateness;
+use members::Register;
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;
 use crate::index;
 use crate::index::policy::Reading;
 use crate::outbox::{Outbox, Target};
+use crate::status::Note;
 
 /// A watch that has to have listed before anything is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +43,7 @@ enum Source {
     Nodes,
     Bindings,
     Heartbeats,
+    Members,
 }
 
 /// Numbers for the metrics.
@@ -54,6 +58,9 @@ pub(crate) struct Tally {
     /// Services by holder.
     pub(crate) held: BTreeMap<NodeName, usize>,
 }
+
+/// Events, and the objects they are about.
+pub(crate) type Tale = (Vec<Note>, Vec<ObjectReference>);
 
 /// The leader's view.
 #[derive(Debug)]
@@ -92,6 +99,9 @@ pub(crate) struct World {
     deferred_leases: BTreeSet<ServiceId>,
     /// Nodes by the name of their heartbeat.
     heartbeats: BTreeMap<String, NodeName>,
+    register: Register,
+    /// What is to be told that no write stands for.
+    tales: Vec<Tale>,
     outbox: Outbox,
 }
 
@@ -115,6 +125,7 @@ impl World {
                 Source::Nodes,
                 Source::Bindings,
                 Source::Heartbeats,
+                Source::Members,
             ]),
             services: BTreeMap::new(),
             gateways: BTreeMap::new(),
@@ -130,6 +141,8 @@ impl World {
             lease_names: BTreeMap::new(),
             deferred_leases: BTreeSet::new(),
             heartbeats: BTreeMap::new(),
+            register: Register::default(),
+            tales: vec![],
             outbox: Outbox::default(),
         }
     }
@@ -159,6 +172,12 @@ impl World {
             self.outbox.doubt(Target::Lease(id));
         }
         self.weigh_heartbeats(now);
+        if !self.cluster.steadiness.advance(now).is_empty() {
+            self.replace_everything();
+        }
+        for id in self.placements.take_due(now) {
+            self.replace_service(id);
+        }
     }
 
     /// When [`Self::advance`] or the outbox has something to do next.
@@ -170,6 +189,8 @@ impl World {
             self.claims.next_deadline(),
             self.lease_claims.next_deadline(),
             self.outbox.next_due(now),
+            self.cluster.steadiness.next_deadline(now),
+            self.placements.next_deadline(),
             expiry,
         ];
         deadlines.into_iter().flatten().min()
@@ -204,6 +225,11 @@ impl World {
         }
         self.place(now);
         self.writes(now, most)
+    }
+
+    /// What happened that no write stands for, and about whom it is to be told.
+    pub(crate) fn take_tales(&mut self) -> Vec<Tale> {
+        std::mem::take(&mut self.tales)
     }
 
     /// Numbers for the metrics.
@@ -298,6 +324,13 @@ impl World {
     fn weigh_heartbeats(&mut self, now: Instant) {
         let fresh = self.cluster.heartbeats.advance(now);
         if fresh != self.fresh {
+            let steadiness = &mut self.cluster.steadiness;
+            for node in self.fresh.difference(&fresh) {
+                steadiness.fell_silent(node, now);
+            }
+            for node in fresh.difference(&self.fresh) {
+                steadiness.heard(node, now);
+            }
             self.fresh = fresh;
             self.replace_everything();
         }

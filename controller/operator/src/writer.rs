@@ -6,11 +6,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, ResourceExt as _};
 use lightship_core::names::ServiceId;
+use lightship_crd::members::NAME;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, field_owner};
 use lightship_edge::ApiAnswer as _;
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use tracing::warn;
 use crate::bindings::LeaseWrite;
 use crate::error::Error;
 use crate::limited::Limited;
+use crate::members::MembersWrite;
 use crate::outbox::Target;
 use crate::status::Note;
 use crate::world::{Answer, Content, Write};
@@ -140,6 +142,7 @@ impl Writer {
                 Ok(Answer::Policy(Box::new(policy)))
             }
             (Target::Lease(id), Content::Lease(write)) => self.send_lease(id, write).await,
+            (_, Content::Members(write)) => self.send_members(write).await,
             (target, Content::Read) => self.read(target).await,
             (Target::Lease(id), Content::ReadLease(name)) => {
                 let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -148,10 +151,9 @@ impl Writer {
                     Answer::Lease(Box::new(lease))
                 }))
             }
-            // Only leases are written as leases, and a lease has no status.
-            (Target::Lease(_), Content::Status(_)) | (_, Content::Lease(_) | Content::ReadLease(_)) => {
-                Ok(Answer::Gone)
-            }
+            // Only leases are written as leases, and neither they nor the members have a status.
+            (Target::Lease(_) | Target::Members, Content::Status(_))
+            | (_, Content::Lease(_) | Content::ReadLease(_)) => Ok(Answer::Gone),
         }
     }
 
@@ -170,9 +172,30 @@ impl Writer {
                 let api: Api<CiliumL2AnnouncementPolicy> = Api::all(client);
                 Ok(Answer::Policy(Box::new(api.get(name.as_str()).await?)))
             }
+            Target::Members => {
+                let api: Api<ConfigMap> = Api::namespaced(client, &self.namespace);
+                Ok(Answer::Members(Box::new(api.get(NAME).await?)))
+            }
             // Leases are read by their own name.
             Target::Lease(_) => Ok(Answer::Gone),
         }
+    }
+
+    async fn send_members(&self, write: &MembersWrite) -> Result<Answer, kube::Error> {
+        let namespace = Some(self.namespace.as_str());
+        let params = PostParams {
+            field_manager: Some(field_owner::OPERATOR.to_owned()),
+            ..Default::default()
+        };
+        let object = match write {
+            MembersWrite::Create(object) => self.limited.create(namespace, &params, object.as_ref()).await?,
+            MembersWrite::Replace(object) => {
+                self.limited
+                    .replace(namespace, NAME, &params, object.as_ref())
+                    .await?
+            }
+        };
+        Ok(Answer::Members(Box::new(object)))
     }
 
     async fn send_lease(&self, id: &ServiceId, write: &LeaseWrite) -> Result<Answer, kube::Error> {

@@ -15,7 +15,7 @@ const MOST: usize = 50;
 const PACE: Duration = Duration::from_secs(1);
 
 /// How long a new holder is new.
-const LATELY: Duration = Duration::from_secs(60);
+const LATELY: Duration = Duration::from_mins(1);
 
 /// The moves of groups, by their primaries.
 #[derive(Clone, Debug, Default)]

@@ -164,11 +164,7 @@ impl<'a> Seat<'a> {
     }
 
     /// Who held before and goes on until it hears the new holder, and who was found silent.
-    fn predecessors(
-        &self,
-        own: Option<&Binding>,
-        holder: &NodeName,
-    ) -> (Option<NodeName>, Option<NodeName>) {
+    fn predecessors(&self, own: Option<&Binding>, holder: &NodeName) -> (Option<NodeName>, Option<NodeName>) {
         let Some(own) = own else {
             return (None, None);
         };

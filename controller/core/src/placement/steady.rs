@@ -11,10 +11,10 @@ use crate::time::Instant;
 const FIRST_HOLD: Duration = Duration::from_secs(30);
 
 /// However often it falls, it does not have to be steady for longer.
-const LONGEST_HOLD: Duration = Duration::from_secs(600);
+const LONGEST_HOLD: Duration = Duration::from_mins(10);
 
 /// After so long without a fall, what was before is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(1800);
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fall {
@@ -150,7 +150,7 @@ mod tests {
         let (mut now, mut holds) = (0, Vec::new());
         for _ in 0..7 {
             steadiness.lost(&node(), at(now));
-            let trusted = (now..).find(|second| !steadiness.is_held_down(&node(), at(*second)));
+            let trusted = (now..now + 1000).find(|second| !steadiness.is_held_down(&node(), at(*second)));
             holds.push(trusted.unwrap() - now);
             now = trusted.unwrap() + 1;
         }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Node;
 use lightship_core::placement::{Node as Facts, NodeTrait};
-use lightship_crd::label;
+use lightship_crd::{annotation, label};
 
 /// A node as placement sees it.
 pub(crate) fn node(node: &Node) -> Facts {
@@ -20,6 +20,7 @@ pub(crate) fn node(node: &Node) -> Facts {
     let objections = [
         (!ready, NodeTrait::NotReady),
         (cordoned, NodeTrait::Unschedulable),
+        (is_drained(node), NodeTrait::Drained),
         (
             labels.contains_key(label::EXCLUDE_FROM_LOAD_BALANCERS),
             NodeTrait::Excluded,
@@ -30,4 +31,28 @@ pub(crate) fn node(node: &Node) -> Facts {
         .filter_map(|(holds, objection)| holds.then_some(objection))
         .collect();
     Facts { labels, traits }
+}
+
+/// Any value of the annotation counts but the one that says no.
+fn is_drained(node: &Node) -> bool {
+    let annotations = node.metadata.annotations.as_ref();
+    let value = annotations.and_then(|all| all.get(annotation::DRAIN));
+    value.is_some_and(|value| value.trim() != "false")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_drained_unless_its_annotation_says_no() {
+        let drained = |value: Option<&str>| {
+            let annotations = value.map(|value| [(annotation::DRAIN.to_owned(), value.to_owned())].into());
+            let mut object = Node::default();
+            object.metadata.annotations = annotations;
+            node(&object).traits.contains(&NodeTrait::Drained)
+        };
+        let asked = [None, Some("false"), Some("true"), Some(""), Some("2026-01-01")];
+        assert_eq!(asked.map(drained), [false, false, true, true, true]);
+    }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, Serv
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lightship_core::ipam::{DifferentPods, Family, Namespaces, Port, Protocol, Sharing, SharingKey, Traffic};
 use lightship_core::names::ServiceId;
-use lightship_core::placement::{Announceable, Announcer};
+use lightship_core::placement::{Announceable, Announcer, Endpoints};
 use lightship_core::selector::Labels;
 use lightship_core::service::{
     DefaultClass, IngressOwner, Service as Facts, asked_families, handling, requested,
@@ -122,6 +122,7 @@ pub(crate) fn announceable(service: &Service, inherited: &Labels, given: Vec<IpA
         announcer: foreign.map_or(Announcer::Us, |class| Announcer::Foreign(class.to_owned())),
         load_balancer: given,
         external: external.filter_map(|text| parsed(text)).collect(),
+        endpoints: Endpoints::Anywhere,
     }
 }
 

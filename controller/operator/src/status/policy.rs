@@ -137,6 +137,7 @@ fn why_nobody<'a>(
         Refusal::NoAgent => 1,
         Refusal::NoInterface(_) => 2,
         Refusal::LinkDown(_) => 3,
+        Refusal::NoLocalEndpoint => 4,
     });
     Some(match closest {
         None => (
@@ -148,6 +149,7 @@ fn why_nobody<'a>(
                 Refusal::NodeSelector(_) => names::REASON_NO_NODE,
                 Refusal::NoAgent => names::REASON_NO_AGENT,
                 Refusal::NoInterface(_) | Refusal::LinkDown(_) => names::REASON_NO_INTERFACE,
+                Refusal::NoLocalEndpoint => names::REASON_NO_ENDPOINT,
             };
             (
                 reason,
@@ -274,6 +276,7 @@ mod tests {
             holder: "node-1".into(),
             order,
             moved: None,
+            caveats: [].into(),
         });
         let reading = index::policy::policy(&policy);
         let change = update(

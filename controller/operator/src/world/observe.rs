@@ -26,7 +26,7 @@ pub(super) fn version(object: &impl kube::ResourceExt) -> Option<u64> {
 }
 
 /// Whether `seen` is no newer than what is known already, as the echo of a write that was answered is.
-fn is_known<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
+pub(super) fn is_known<K: kube::ResourceExt>(seen: &K, known: Option<&K>) -> bool {
     matches!((version(seen), known.and_then(version)), (Some(seen), Some(known)) if seen <= known)
 }
 
@@ -40,6 +40,7 @@ impl World {
             Change::Gateway(seen) => (Source::Gateways, self.observe_gateways(seen, now)),
             Change::Node(seen) => (Source::Nodes, self.observe_nodes(seen)),
             Change::Binding(seen) => (Source::Bindings, self.observe_bindings(seen)),
+            Change::Members(seen) => (Source::Members, self.observe_members(seen)),
             Change::Heartbeat(seen) => (Source::Heartbeats, self.observe_heartbeats(seen, now)),
         };
         if listed && self.missing.remove(&source) && self.missing.is_empty() {
@@ -216,12 +217,17 @@ impl World {
             let facts = index::node::node(&node);
             let known = self.cluster.nodes.insert(node.name_any().into(), facts.clone());
             // A kubelet renews its node's status every few seconds; only what placement looks at counts.
+            if known.is_none() {
+                self.outbox.touch(Target::Members);
+            }
             if known != Some(facts) {
                 self.replace_everything();
             }
         }
         for name in difference.deleted {
             self.cluster.nodes.remove(&name);
+            self.cluster.steadiness.forget(&name);
+            self.outbox.touch(Target::Members);
             self.replace_everything();
         }
         listed
@@ -315,6 +321,7 @@ impl World {
         for name in difference.deleted {
             if let Some(node) = self.heartbeats.remove(&name) {
                 self.cluster.heartbeats.forget(&node);
+                self.outbox.touch(Target::Members);
             }
             self.replace_everything();
         }
@@ -323,7 +330,8 @@ impl World {
 
     fn observe_heartbeat(&mut self, lease: &str, beat: lease::Beat, now: Instant) {
         let beats = &mut self.cluster.heartbeats;
-        let same_inventory = beats.inventory(&beat.node) == Some(&beat.inventory);
+        let known = beats.inventory(&beat.node).map(|known| &known.interfaces);
+        let same_interfaces = known == Some(&beat.inventory.interfaces);
         beats.observe(
             beat.node.clone(),
             beat.renewal,
@@ -332,8 +340,9 @@ impl World {
             now,
         );
         self.heartbeats.insert(lease.to_owned(), beat.node);
-        if !same_inventory {
+        if !same_interfaces {
             self.replace_everything();
+            self.outbox.touch(Target::Members);
         }
         self.weigh_heartbeats(now);
     }

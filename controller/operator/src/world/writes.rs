@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource as _;
 use lightship_core::binding::Announcement;
@@ -24,6 +24,7 @@ use super::observe::version;
 use crate::bindings::{LeaseWrite, lease_name};
 use crate::error::Error;
 use crate::index;
+use crate::members::MembersWrite;
 use crate::outbox::{Lane, Target};
 use crate::status::service::Decided;
 use crate::status::{self, LONGEST_LIST, Note};
@@ -45,7 +46,7 @@ impl Write {
     /// What came of it once it is done, as metrics label it.
     pub(crate) fn done(&self) -> &'static str {
         match self.content {
-            Content::Status(_) | Content::Lease(_) => "written",
+            Content::Status(_) | Content::Lease(_) | Content::Members(_) => "written",
             Content::Read | Content::ReadLease(_) => "read",
         }
     }
@@ -58,6 +59,8 @@ pub(crate) enum Content {
     Status(Value),
     /// A write of a lease.
     Lease(LeaseWrite),
+    /// A write of the members object.
+    Members(MembersWrite),
     /// No write, but a read of an object of which it is not known what the last write did.
     Read,
     /// The same for the lease of this name.
@@ -77,6 +80,8 @@ pub(crate) enum Answer {
     Lease(Box<Lease>),
     /// The lease is gone.
     LeaseDeleted(ServiceId),
+    /// The members object as it is now.
+    Members(Box<ConfigMap>),
     /// The object itself is gone; its watch will say so.
     Gone,
 }
@@ -94,6 +99,7 @@ impl Answer {
 impl World {
     /// The write to `target` is done.
     pub(crate) fn written(&mut self, target: Target, answer: Answer, now: Instant) {
+        let target_is_members = target == Target::Members;
         self.outbox.written(target, now);
         match answer {
             Answer::Service(service) => {
@@ -113,6 +119,8 @@ impl World {
                 self.lease_claims.read(&id, now);
                 self.forget_lease(&id);
             }
+            Answer::Members(object) => self.observe_member_object(*object),
+            Answer::Gone if target_is_members => self.forget_members(),
             Answer::Gone => {}
         }
     }
@@ -138,7 +146,7 @@ impl World {
         match &target {
             Target::Service(id) => self.claims.unanswered(id),
             Target::Lease(id) => self.lease_claims.unanswered(id),
-            Target::Pool(_) | Target::Policy(_) => {}
+            Target::Pool(_) | Target::Policy(_) | Target::Members => {}
         }
         self.outbox.failed(target.clone(), now);
         self.outbox.doubt(target);
@@ -185,13 +193,14 @@ impl World {
             Target::Lease(id) => self.lease_write(id, wall),
             Target::Pool(name) => Ok(self.pool_write(name, wall)),
             Target::Policy(name) => Ok(self.policy_write(name, wall)),
+            Target::Members => self.members_write(),
         }
     }
 
     fn read(&self, target: &Target) -> Write {
         let content = match target {
             Target::Lease(id) => Content::ReadLease(lease_name(id, self.leases.get(id), &self.lease_names)),
-            Target::Service(_) | Target::Pool(_) | Target::Policy(_) => Content::Read,
+            Target::Service(_) | Target::Pool(_) | Target::Policy(_) | Target::Members => Content::Read,
         };
         Write {
             target: target.clone(),

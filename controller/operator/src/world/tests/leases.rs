@@ -68,6 +68,7 @@ fn two_nodes() -> World {
         Change::Node(Seen::Listed(vec![node("node-1"), node("node-2")])),
         Change::Binding(Seen::Listed(vec![])),
         Change::Heartbeat(Seen::Listed(vec![heartbeat("node-1"), heartbeat("node-2")])),
+        Change::Members(Seen::Listed(vec![])),
     ];
     for list in lists {
         world.observe(list, at(0));

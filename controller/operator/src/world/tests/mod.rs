@@ -68,6 +68,7 @@ fn unlisted(server: &Server, now: Instant) -> World {
         Change::Node(Seen::Listed(vec![])),
         Change::Binding(Seen::Listed(vec![])),
         Change::Heartbeat(Seen::Listed(vec![])),
+        Change::Members(Seen::Listed(vec![])),
     ];
     for list in lists {
         world.observe(list, now);
@@ -84,12 +85,12 @@ fn target(name: &str) -> Target {
     Target::Service(ServiceId::new("default", name))
 }
 
-/// The writes of services that are due; those of pools are carried out.
+/// The writes of services that are due; those of pools and members are carried out.
 fn due(world: &mut World, server: &mut Server, now: Instant) -> Vec<Write> {
     let (pools, services) = world
         .decide(now, ALL)
         .into_iter()
-        .partition(|write| matches!(write.target, Target::Pool(_)));
+        .partition(|write| matches!(write.target, Target::Pool(_) | Target::Members));
     for write in pools {
         let answer = server.carry_out(&write).unwrap();
         world.written(write.target, answer, now);

@@ -7,6 +7,7 @@ use lightship_crd::{CiliumLoadBalancerIPPool, field_owner};
 use serde_json::{Value, json};
 
 use super::super::writes::{Answer, Content, Write};
+use crate::members::MembersWrite;
 use crate::outbox::Target;
 
 /// The object is not at the version the write was decided on.
@@ -123,6 +124,15 @@ impl Server {
                 object["metadata"]["resourceVersion"] = json!(self.version.to_string());
                 let pool = serde_json::from_value(object.clone()).unwrap();
                 Ok(Answer::Pool(Box::new(pool)))
+            }
+            (
+                Target::Members,
+                Content::Members(MembersWrite::Create(object) | MembersWrite::Replace(object)),
+            ) => {
+                self.version += 1;
+                let mut object = object.clone();
+                object.metadata.resource_version = Some(self.version.to_string());
+                Ok(Answer::Members(object))
             }
             (target, content) => panic!("{target} is written with {content:?}"),
         }
