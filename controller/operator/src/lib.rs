@@ -268,6 +268,7 @@ impl Operator {
             Ok(answer) => {
                 self.metrics.wrote(kind, write.done(), took);
                 for note in &write.notes {
+                    self.metrics.changed(note.reason);
                     info!(target = %write.target, reason = note.reason, "{}", note.message);
                 }
                 let regarding = write.regarding.into_iter().chain(answer.lease()).collect();
@@ -276,6 +277,7 @@ impl Operator {
             }
             Err(error) => {
                 self.metrics.wrote(kind, error.category(), took);
+                self.metrics.tries_again(kind);
                 report(&write.target, &error);
                 match error.effect() {
                     Effect::None => world.refused(write.target, clock.now()),

@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
     leader: Gauge,
     undecodable: Family<ByKind, Counter>,
     writes: Family<ByOutcome, Counter>,
+    write_retries: Family<ByKind, Counter>,
+    told: Family<ByReason, Counter>,
     write_seconds: Family<ByKind, Histogram>,
     decision_seconds: Histogram,
 }
@@ -67,6 +69,8 @@ impl Metrics {
             leader: Gauge::default(),
             undecodable: Family::default(),
             writes: Family::default(),
+            write_retries: Family::default(),
+            told: Family::default(),
             // From two milliseconds to the deadline of a write.
             write_seconds: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.002, 2.0, 12))
@@ -115,6 +119,16 @@ impl Metrics {
             "Writes to the API server by what came of them",
             metrics.writes.clone(),
         );
+        own.register(
+            "write_retries",
+            "Writes that failed, or were not answered, and are tried again",
+            metrics.write_retries.clone(),
+        );
+        own.register(
+            "changes",
+            "Changes that were written and told by an event, by its reason",
+            metrics.told.clone(),
+        );
         let help = "How long a write took until its answer";
         own.register_with_unit(
             "write_duration",
@@ -147,6 +161,16 @@ impl Metrics {
         self.write_seconds
             .get_or_create(&ByKind { kind })
             .observe(took.as_secs_f64());
+    }
+
+    /// A write failed and is tried again.
+    pub(crate) fn tries_again(&self, kind: &'static str) {
+        self.write_retries.get_or_create(&ByKind { kind }).inc();
+    }
+
+    /// A change was written that is told by an event of this reason.
+    pub(crate) fn changed(&self, reason: &'static str) {
+        self.told.get_or_create(&ByReason { reason }).inc();
     }
 
     /// This replica leads now.
@@ -200,4 +224,65 @@ fn real(count: u128) -> f64 {
 
 fn whole(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lightship_core::ipam::Kind;
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    fn text(registry: &Registry) -> String {
+        let mut text = String::new();
+        encode(&mut text, registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn what_dashboards_read_has_these_names_and_units() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let tally = Tally {
+            pools: [("p".into(), (250, 6))].into(),
+            conflicting: 1,
+            waiting: [(Kind::OutOfAddresses, 3), (Kind::Unreadable, 1)].into(),
+            held: [("node-1".into(), 2)].into(),
+        };
+        metrics.leads();
+        metrics.tally(&tally);
+        metrics.wrote("service", "written", Duration::from_millis(3));
+        metrics.wrote("service", "conflict", Duration::from_millis(3));
+        metrics.tries_again("service");
+        metrics.changed("AddressAssigned");
+        metrics.decided(Duration::from_micros(30));
+        metrics.undecodable("services");
+        let said = text(&registry);
+        for line in [
+            "lightship_operator_pool_addresses_available{pool=\"p\"} 250.0",
+            "lightship_operator_pool_addresses_used{pool=\"p\"} 6.0",
+            "lightship_operator_pools_conflicting 1",
+            "lightship_operator_services_waiting{reason=\"out_of_ips\"} 3",
+            "lightship_operator_services_waiting{reason=\"bad_request\"} 1",
+            "lightship_operator_services_held{node=\"node-1\"} 2",
+            "lightship_operator_leader 1",
+            "lightship_operator_writes_total{kind=\"service\",outcome=\"written\"} 1",
+            "lightship_operator_writes_total{kind=\"service\",outcome=\"conflict\"} 1",
+            "lightship_operator_write_retries_total{kind=\"service\"} 1",
+            "lightship_operator_changes_total{reason=\"AddressAssigned\"} 1",
+            "lightship_operator_write_duration_seconds_count{kind=\"service\"} 2",
+            "lightship_operator_decision_duration_seconds_count 1",
+            "lightship_operator_undecodable_objects_total{kind=\"services\"} 1",
+        ] {
+            assert!(said.lines().any(|one| one == line), "{line} is not in\n{said}");
+        }
+        metrics.stands_by();
+        let said = text(&registry);
+        assert!(
+            !said.contains("pool=\"p\"") && said.contains("lightship_operator_leader 0"),
+            "{said}"
+        );
+    }
 }
