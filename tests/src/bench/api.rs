@@ -11,7 +11,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config};
-use lightship_crd::condition::service::REQUEST_SATISFIED;
+use lightship_crd::condition::service::{REASON_NO_POOL, REQUEST_SATISFIED};
 use serde_json::json;
 
 use crate::observer::{self, Observer};
@@ -75,7 +75,7 @@ fn status(number: u32) -> serde_json::Value {
     json!({"status": {
         "loadBalancer": {"ingress": [{"ip": format!("192.0.{}.{}", 2 + number / 250, number % 250)}]},
         "conditions": [{
-            "type": "cilium.io/IPAMRequestSatisfied", "status": "True", "reason": "satisfied", "message": "",
+            "type": REQUEST_SATISFIED, "status": "True", "reason": "satisfied", "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 0,
         }],
     }})
@@ -83,14 +83,23 @@ fn status(number: u32) -> serde_json::Value {
 
 /// Takes the statuses of all services away again.
 pub(crate) async fn clear(client: &Client, count: u32) -> Result<()> {
-    write(
-        client,
-        0..count,
-        32,
-        |_| json!({"status": {"loadBalancer": {"ingress": null}, "conditions": null}}),
-    )
-    .await
-    .map(drop)
+    let nothing = |_| json!({"status": {"loadBalancer": {"ingress": null}, "conditions": null}});
+    write(client, 0..count, 32, nothing).await.map(drop)
+}
+
+/// Lets all services wait for a pool, as the operator does: a write is dearer the more there was before.
+pub(crate) async fn wait_for_pool(client: &Client, count: u32) -> Result<()> {
+    let waiting = |_| {
+        json!({"status": {
+            "loadBalancer": {"ingress": null},
+            "conditions": [{
+                "type": REQUEST_SATISFIED, "status": "False", "reason": REASON_NO_POOL,
+                "message": "there is no pool that could serve it",
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 0,
+            }],
+        }})
+    };
+    write(client, 0..count, 32, waiting).await.map(drop)
 }
 
 async fn write(

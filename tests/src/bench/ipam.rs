@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::api;
 use crate::observer::{self, Observer};
-use crate::report::Figure;
+use crate::report::{Figure, Report};
 use crate::usage::{self, Usage};
 
 /// How long nothing may be written before the operator counts as at rest.
@@ -38,7 +38,7 @@ const RESOURCES: [&str; 5] = [
     "events",
 ];
 
-pub(crate) fn run(runtime: &Runtime, services: u32) -> Result<Vec<Figure>> {
+pub(crate) fn run(runtime: &Runtime, services: u32, report: &mut Report) -> Result<()> {
     let options = Options {
         nodes: 1,
         bare: true,
@@ -53,12 +53,12 @@ pub(crate) fn run(runtime: &Runtime, services: u32) -> Result<Vec<Figure>> {
         unit.act(lab.folder(), Action::Kill)?;
     }
     lab.install_manifests()?;
-    let figures = runtime.block_on(measure(&lab, services));
+    let measured = runtime.block_on(measure(&lab, services, report));
     lab.down()?;
-    figures
+    measured
 }
 
-async fn measure(lab: &Lab, services: u32) -> Result<Vec<Figure>> {
+async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
     // The operator's own account, once it exists: an administrator would pass authorization and fair queuing unseen.
     lab.operator(Action::Start, 1)?;
     lab.operator(Action::Kill, 1)?;
@@ -68,7 +68,8 @@ async fn measure(lab: &Lab, services: u32) -> Result<Vec<Figure>> {
     let at_once = api::best_concurrency(&writer, services).await?;
     let alone = bare(lab, &client, &writer, services, at_once, 0).await?;
     let watched = bare(lab, &client, &writer, services, at_once, 2).await?;
-    let mut figures = vec![
+    api::clear(&writer, services).await?;
+    report.tell([
         Figure::alone(
             "requests the bare client had under way at once",
             f64::from(at_once),
@@ -80,22 +81,22 @@ async fn measure(lab: &Lab, services: u32) -> Result<Vec<Figure>> {
             "s",
             seconds(alone.took),
         ),
-    ];
-    figures.extend(watched.used.figures(&alone.used, services));
-    figures.extend(allocation(lab, &client, services, &alone, &watched).await?);
-    figures.extend(restart(lab, &client, services).await?);
+    ]);
+    report.tell(watched.used.figures(&alone.used, services));
+    report.tell(allocation(lab, &client, services, &alone, &watched).await?);
+    report.tell(restart(lab, &client, services).await?);
     if services <= MOST_ON_A_FULL_POOL {
-        figures.extend(full_pool(lab, &client, services).await?);
+        report.tell(full_pool(lab, &client, services).await?);
     }
     lab.operator(Action::Kill, 1)?;
     let again = bare(lab, &client, &writer, services.saturating_sub(1), at_once, 0).await?;
-    figures.push(Figure::beside(
+    report.tell([Figure::beside(
         "the bare client again, at the end",
         seconds(again.took),
         "s",
         seconds(alone.took),
-    ));
-    Ok(figures)
+    )]);
+    Ok(())
 }
 
 /// What it took to give all services an address.
@@ -113,6 +114,7 @@ async fn bare(
     at_once: u32,
     watches: u32,
 ) -> Result<Taken> {
+    api::wait_for_pool(writer, services).await?;
     let mut watching = JoinSet::new();
     let before = Usage::now(lab)?;
     let start = Instant::now();
@@ -126,7 +128,6 @@ async fn bare(
     }
     let took = start.elapsed();
     let used = Usage::now(lab)?.since(&before);
-    api::clear(client, services).await?;
     Ok(Taken { took, used })
 }
 

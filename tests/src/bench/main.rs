@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use report::Report;
+
 #[derive(Parser)]
 #[command(about = "Benchmarks in a lab of their own")]
 struct Args {
@@ -34,9 +36,9 @@ enum Name {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let figures = match args.name {
-        Name::IpamApi => ipam::run(&runtime, args.services)?,
-    };
-    report::print(&figures);
-    report::write(&figures, args.json.as_deref())
+    let mut report = Report::default();
+    match args.name {
+        Name::IpamApi => ipam::run(&runtime, args.services, &mut report)?,
+    }
+    report.write(args.json.as_deref())
 }

@@ -47,29 +47,38 @@ impl Figure {
     }
 }
 
-/// Prints the table.
-pub(crate) fn print(figures: &[Figure]) {
-    println!(
-        "{:<72} {:>12} {:<12} {:>12} {:>7}",
-        "figure", "value", "unit", "yardstick", "ratio"
-    );
-    for one in figures {
-        let number =
-            |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}"));
-        println!(
-            "{:<72} {:>12.2} {:<12} {:>12} {:>7}",
-            one.figure,
-            one.value,
-            one.unit,
-            number(one.yardstick),
-            number(one.ratio)
-        );
-    }
-}
+/// The figures so far; each is printed as it comes, as a long benchmark may not come to its end.
+#[derive(Default)]
+pub(crate) struct Report(Vec<Figure>);
 
-/// Writes the JSON, if a file is given.
-pub(crate) fn write(figures: &[Figure], file: Option<&Path>) -> anyhow::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    let text = serde_json::to_string_pretty(figures)?;
-    fs::write(file, text).with_context(|| format!("failed to write {}", file.display()))
+impl Report {
+    /// Adds figures and prints them, after the head of the table when they are the first.
+    pub(crate) fn tell(&mut self, figures: impl IntoIterator<Item = Figure>) {
+        for one in figures {
+            if self.0.is_empty() {
+                println!(
+                    "{:<100} {:>12} {:<12} {:>12} {:>7}",
+                    "figure", "value", "unit", "yardstick", "ratio"
+                );
+            }
+            let number =
+                |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}"));
+            println!(
+                "{:<100} {:>12.2} {:<12} {:>12} {:>7}",
+                one.figure,
+                one.value,
+                one.unit,
+                number(one.yardstick),
+                number(one.ratio)
+            );
+            self.0.push(one);
+        }
+    }
+
+    /// Writes the JSON, if a file is given.
+    pub(crate) fn write(&self, file: Option<&Path>) -> anyhow::Result<()> {
+        let Some(file) = file else { return Ok(()) };
+        let text = serde_json::to_string_pretty(&self.0)?;
+        fs::write(file, text).with_context(|| format!("failed to write {}", file.display()))
+    }
 }

@@ -71,8 +71,9 @@ impl World {
     }
 
     /// Takes in a service, from a watch or as the answer to a write.
-    pub(super) fn observe_service(&mut self, service: Service, now: Instant) {
+    pub(super) fn observe_service(&mut self, mut service: Service, now: Instant) {
         let id = index::service::id(&service);
+        index::service::slim(&mut service);
         if is_known(&service, self.services.get(&id)) {
             // A read that found nothing new says that what was to be written was not.
             return self.outbox.touch(Target::Service(id));
@@ -246,7 +247,9 @@ impl World {
     }
 
     /// Takes in a service lease, from a watch or as the answer to a write.
-    pub(super) fn observe_lease(&mut self, lease: Lease) {
+    pub(super) fn observe_lease(&mut self, mut lease: Lease) {
+        // Who wrote which field of a lease decides nothing; the API server keeps its record when it is not sent one.
+        lease.metadata.managed_fields = None;
         let id = bound_service(&lease);
         if is_known(&lease, self.leases.get(&id)) {
             return self.outbox.touch(Target::Lease(id));
