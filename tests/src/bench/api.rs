@@ -81,21 +81,15 @@ fn status(number: u32) -> serde_json::Value {
     }})
 }
 
-/// Takes the statuses of all services away again.
-pub(crate) async fn clear(client: &Client, count: u32) -> Result<()> {
-    let nothing = |_| json!({"status": {"loadBalancer": {"ingress": null}, "conditions": null}});
-    write(client, 0..count, 32, nothing).await.map(drop)
-}
-
-/// Lets all services wait for a pool, as the operator does: a write is dearer the more there was before.
+/// Lets all services wait for a pool in the operator's own words, so that it finds nothing to write when it starts.
 pub(crate) async fn wait_for_pool(client: &Client, count: u32) -> Result<()> {
     let waiting = |_| {
         json!({"status": {
             "loadBalancer": {"ingress": null},
             "conditions": [{
                 "type": REQUEST_SATISFIED, "status": "False", "reason": REASON_NO_POOL,
-                "message": "there is no pool that could serve it",
-                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 0,
+                "message": "no IPv4 address: there is no CiliumLoadBalancerIPPool; create one with a block of addresses",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
             }],
         }})
     };

@@ -68,7 +68,7 @@ async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
     let at_once = api::best_concurrency(&writer, services).await?;
     let alone = bare(lab, &client, &writer, services, at_once, 0).await?;
     let watched = bare(lab, &client, &writer, services, at_once, 2).await?;
-    api::clear(&writer, services).await?;
+    api::wait_for_pool(&writer, services).await?;
     report.tell([
         Figure::alone(
             "requests the bare client had under way at once",
@@ -139,15 +139,18 @@ async fn allocation(
     alone: &Taken,
     watched: &Taken,
 ) -> Result<Vec<Figure>> {
+    let unread = writes(client).await?;
+    let mut observer = Observer::open(client).await?;
+    lab.apply(FIRST)?;
     lab.operator(Action::Start, 1)?;
-    api::until(client, services, |one| api::is_judged(one, REASON_NO_POOL)).await?;
-    at_rest(client).await?;
-    let before = writes(client).await?;
+    // It has looked at everything once it has judged this one; all others say already what it would say.
+    observer.until(observer::is_judged).await?;
+    let before = at_rest(client).await?;
     let observer = Observer::open(client).await?;
     let used = Usage::now(lab)?;
     let start = Instant::now();
     lab.apply(&pool("10.16.0.0/12"))?;
-    observer.addresses(services).await?;
+    observer.addresses(services + 1).await?;
     let took = start.elapsed();
     let used = Usage::now(lab)?.since(&used);
     let after = writes(client).await?;
@@ -174,8 +177,13 @@ async fn allocation(
     figures.extend(used.figures(&watched.used, services));
     figures.extend([
         Figure::alone(
+            "writes of the starting operator to services that wait already",
+            difference(&unread, &before, "services") - 1.0,
+            "writes",
+        ),
+        Figure::alone(
             "status writes per service",
-            made("services") / f64::from(services),
+            made("services") / f64::from(services + 1),
             "writes",
         ),
         Figure::alone(
@@ -290,6 +298,13 @@ fn median(mut all: Vec<Duration>) -> Duration {
     all.sort_unstable();
     all.get(all.len() / 2).copied().unwrap_or_default()
 }
+
+const FIRST: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: first, namespace: default}
+spec: {type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 80}]}
+";
 
 const LATER: &str = "
 apiVersion: v1
