@@ -8,13 +8,16 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use lightship_abi::{arp, ipv6, mac::MacAddress, ndp};
+use lightship_abi::{arp, ipv6, mac::MacAddress, ndp, order::Order};
 use nix::{
     errno::Errno,
     sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike as _, sendto, socket},
 };
 
-use crate::{assigned, entry::Entry};
+use crate::{
+    assigned,
+    entry::{Entry, InterfaceIndex},
+};
 
 /// Why an announcement was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,12 @@ pub enum AnnounceError {
     /// The kernel's form of the interface's address was refused.
     #[error("failed to address {0}")]
     Address(Entry),
+    /// The program does not know the interface.
+    #[error("failed to announce {0}: the hardware address of the interface is not known")]
+    UnknownMac(Entry),
+    /// Another node has the address now.
+    #[error("failed to announce {0}: it was yielded to {1}")]
+    Yielded(Entry, MacAddress),
     /// Not sent.
     #[error("failed to announce {0}")]
     Send(Entry, #[source] Errno),
@@ -46,34 +55,43 @@ impl Announcer {
         Ok(Self { socket })
     }
 
-    /// Tells the segment that `mac` has the entry's address.
+    /// Tells the segment that `mac` has the entry's address, by a binding of this order.
+    pub(crate) fn announce(&self, entry: Entry, mac: MacAddress, order: Order) -> Result<(), AnnounceError> {
+        let everybody = match entry.address {
+            IpAddr::V4(_) => MacAddress::BROADCAST,
+            IpAddr::V6(_) => ipv6::stations(ipv6::ALL_NODES),
+        };
+        self.claim_to(entry, mac, order, everybody)
+    }
+
+    /// As [`Self::announce`], to one station or group.
     ///
     /// A neighbour advertisement comes from the interface's link-local address; where it has none yet, or never will
     /// have, from the announced address itself, which is the one address that the interface then answers for.
-    pub(crate) fn announce(&self, entry: Entry, mac: MacAddress) -> Result<(), AnnounceError> {
+    pub(crate) fn claim_to(
+        &self,
+        entry: Entry,
+        mac: MacAddress,
+        order: Order,
+        to: MacAddress,
+    ) -> Result<(), AnnounceError> {
         match entry.address {
-            IpAddr::V4(address) => self.send(
-                entry,
-                arp::ETHERTYPE,
-                MacAddress::BROADCAST,
-                &arp::gratuitous(mac, address.octets()),
-            ),
+            IpAddr::V4(address) => {
+                let frame = arp::gratuitous(mac, address.octets(), order, to);
+                self.send(entry, arp::ETHERTYPE, to, &frame)
+            }
             IpAddr::V6(address) => {
                 let assigned =
                     assigned::addresses().map_err(|source| AnnounceError::Source(entry, source))?;
                 let source = assigned::link_local(&assigned, entry.interface).unwrap_or(address);
-                self.send(
-                    entry,
-                    ipv6::ETHERTYPE,
-                    ipv6::stations(ipv6::ALL_NODES),
-                    &ndp::unsolicited(mac, address.octets(), source.octets()),
-                )
+                let frame = ndp::unsolicited(mac, address.octets(), source.octets(), order, to);
+                self.send(entry, ipv6::ETHERTYPE, to, &frame)
             }
         }
     }
 
     fn send(&self, entry: Entry, ethertype: u16, to: MacAddress, frame: &[u8]) -> Result<(), AnnounceError> {
-        let address = link_address(entry, ethertype, to).ok_or(AnnounceError::Address(entry))?;
+        let address = link_address(entry.interface, ethertype, to).ok_or(AnnounceError::Address(entry))?;
         sendto(self.socket.as_raw_fd(), frame, &address, MsgFlags::MSG_DONTWAIT)
             .map_err(|errno| AnnounceError::Send(entry, errno))?;
         Ok(())
@@ -84,13 +102,13 @@ impl Announcer {
     clippy::cast_possible_truncation,
     reason = "the family is 17 and the address 20 bytes long"
 )]
-fn link_address(entry: Entry, ethertype: u16, to: MacAddress) -> Option<LinkAddr> {
+pub(crate) fn link_address(interface: InterfaceIndex, ethertype: u16, to: MacAddress) -> Option<LinkAddr> {
     let mut station = [0; 8];
     station[..6].copy_from_slice(&to.0);
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as libc::sa_family_t,
         sll_protocol: ethertype.to_be(),
-        sll_ifindex: entry.interface.0.try_into().ok()?,
+        sll_ifindex: interface.0.try_into().ok()?,
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 6,

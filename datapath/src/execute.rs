@@ -1,8 +1,11 @@
 //! Carries out a plan. This alone changes what the kernel does with frames; a failing action stops no other.
 
+use lightship_abi::{mac::MacAddress, order::Order};
+
 use crate::{
     announce::AnnounceError,
     attach::{self, AttachError},
+    entry::Entry,
     groups::GroupError,
     loader::Datapath,
     maps::MapsError,
@@ -55,15 +58,44 @@ impl Datapath {
         match action {
             Action::SetMac(interface, mac) => self.maps.set_mac(interface, mac)?,
             Action::ForgetMac(interface) => self.maps.forget_mac(interface)?,
-            Action::AddEntry(entry) => self.maps.add(entry)?,
+            Action::SetMember(mac, member) => self.maps.set_member(mac, member)?,
+            Action::ForgetMember(mac) => self.maps.forget_member(mac)?,
+            Action::AddEntry(entry, hold) => self.maps.add(entry, hold)?,
+            Action::SetHold(entry, hold) => self.maps.set_hold(entry, hold)?,
             Action::RemoveEntry(entry) => self.maps.remove(entry)?,
             Action::JoinGroup(group) => self.groups.join(group)?,
             Action::LeaveGroup(group) => self.groups.leave(group)?,
-            Action::Announce(entry, mac) => self.announcer.announce(entry, mac)?,
+            Action::Announce(entry, mac, order) => {
+                self.refuse_if_yielded(entry)?;
+                self.announcer.announce(entry, mac, order)?;
+            }
             Action::Detach(interface) => attach::detach(&self.pins, interface)?,
             Action::Attach(interface) => self.attach(interface)?,
             Action::Replace(interface) => self.replace(interface)?,
         }
         Ok(())
+    }
+
+    /// Tells one station what an announcement tells all: that this node has the entry's address, by a binding of this
+    /// order. For a machine that resumed and does not know yet.
+    ///
+    /// # Errors
+    /// If the entry yielded meanwhile, its interface has no known hardware address, or the frame is not sent.
+    pub fn claim_to(&self, entry: Entry, order: Order, to: MacAddress) -> Result<(), ExecuteError> {
+        self.refuse_if_yielded(entry)?;
+        let mac = self
+            .maps
+            .mac(entry.interface)?
+            .ok_or(AnnounceError::UnknownMac(entry))?;
+        self.announcer.claim_to(entry, mac, order, to)?;
+        Ok(())
+    }
+
+    /// A schedule may not have heard yet that the entry is another's, and would lead clients back here.
+    fn refuse_if_yielded(&self, entry: Entry) -> Result<(), ExecuteError> {
+        match self.maps.fence(entry)?.standing() {
+            Some(tombstone) => Err(AnnounceError::Yielded(entry, tombstone.mac).into()),
+            None => Ok(()),
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     maps::{self, Maps, MapsError},
     options::{Options, Ping},
     pins::Pins,
+    wakeups::Wakeups,
 };
 
 /// The compiled responder; `hack/ebpf` writes it.
@@ -66,6 +67,7 @@ pub struct Datapath {
     pub(crate) pins: Pins,
     pub(crate) program_id: u32,
     pub(crate) way: Way,
+    wakeups: Option<Wakeups>,
 }
 
 impl Datapath {
@@ -87,6 +89,7 @@ impl Datapath {
         }
         let mut ebpf = load(options, &pins)?;
         let maps = Maps::take(&mut ebpf)?;
+        let wakeups = Wakeups::take(&mut ebpf)?;
         let program = program_in(&mut ebpf).map_err(OpenError::Program)?;
         verify(program).map_err(OpenError::Program)?;
         let program_id = program.info().map_err(OpenError::Program)?.id();
@@ -100,6 +103,7 @@ impl Datapath {
             pins,
             program_id,
             way,
+            wakeups: Some(wakeups),
         })
     }
 
@@ -109,6 +113,11 @@ impl Datapath {
     /// If the map cannot be written.
     pub fn beat(&mut self) -> Result<(), MapsError> {
         self.maps.beat(monotonic_ns())
+    }
+
+    /// What the program has to tell at once; once only, for whoever waits for it.
+    pub fn wakeups(&mut self) -> Option<Wakeups> {
+        self.wakeups.take()
     }
 
     /// The loaded program, and where its links are pinned.
@@ -152,9 +161,10 @@ fn program_in(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {
         .try_into()
 }
 
-/// `CLOCK_MONOTONIC`, which is the clock the program reads. It always can be read; a failure would only keep the gate
+/// `CLOCK_MONOTONIC` in nanoseconds, which is the clock the program reads and tombstones are dated by. It always can be read; a failure would only keep the gate
 /// shut.
-fn monotonic_ns() -> u64 {
+#[must_use]
+pub fn monotonic_ns() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanoseconds(now.into()))
 }
 

@@ -7,15 +7,23 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray},
 };
 use lightship_abi::{
-    layout::{InterfaceValue, LIVENESS_SLOT},
+    layout::{InterfaceValue, LIVENESS_SLOT, MEMBER, MemberKey, OWN},
     mac::MacAddress,
-    names::{INTERFACES, LIVENESS, OUTCOMES, RESPONDER_V4, RESPONDER_V6},
+    names::{
+        HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, MEMBERS, OUTCOMES, RESPONDER_V4, RESPONDER_V6,
+        TOMBSTONES_V4, TOMBSTONES_V6,
+    },
     outcome::Outcome,
 };
 
-use crate::entry::{Entry, InterfaceIndex, Key};
+use crate::{
+    entry::{Entry, InterfaceIndex, Key},
+    plan::{Fence, Hold, Kept, Member},
+};
+use family::{Family, Names};
 
 mod adopt;
+mod family;
 mod pinned;
 
 pub use adopt::Layout;
@@ -64,26 +72,41 @@ fn remedy(error: &MapError) -> &'static str {
     }
 }
 
-/// `BPF_NOEXIST`: insert only what is not there.
-const NO_EXIST: u64 = 1;
-
 /// The maps of an open data path.
 pub(crate) struct Maps {
-    responder_v4: HashMap<MapData, [u8; 8], u64>,
-    responder_v6: HashMap<MapData, [u8; 24], u64>,
+    v4: Family<[u8; 8]>,
+    v6: Family<[u8; 24]>,
     interfaces: HashMap<MapData, u32, [u8; 8]>,
+    members: HashMap<MapData, [u8; 8], u64>,
     liveness: Array<MapData, u64>,
     outcomes: PerCpuArray<MapData, u64>,
 }
 
+const V4: Names = Names {
+    responder: RESPONDER_V4,
+    holds: HOLDS_V4,
+    tombstones: TOMBSTONES_V4,
+};
+
+const V6: Names = Names {
+    responder: RESPONDER_V6,
+    holds: HOLDS_V6,
+    tombstones: TOMBSTONES_V6,
+};
+
 impl Maps {
     pub(crate) fn take(ebpf: &mut Ebpf) -> Result<Self, MapsError> {
+        let (v4, v6) = (
+            Family::take(ebpf, V4, Entry::from_v4)?,
+            Family::take(ebpf, V6, Entry::from_v6)?,
+        );
         let mut take = |name| ebpf.take_map(name).ok_or(MapsError::Missing(name));
         let opened = |name| move |source| MapsError::Open(name, source);
         Ok(Self {
-            responder_v4: HashMap::try_from(take(RESPONDER_V4)?).map_err(opened(RESPONDER_V4))?,
-            responder_v6: HashMap::try_from(take(RESPONDER_V6)?).map_err(opened(RESPONDER_V6))?,
+            v4,
+            v6,
             interfaces: HashMap::try_from(take(INTERFACES)?).map_err(opened(INTERFACES))?,
+            members: HashMap::try_from(take(MEMBERS)?).map_err(opened(MEMBERS))?,
             liveness: Array::try_from(take(LIVENESS)?).map_err(opened(LIVENESS))?,
             outcomes: PerCpuArray::try_from(take(OUTCOMES)?).map_err(opened(OUTCOMES))?,
         })
@@ -95,23 +118,56 @@ impl Maps {
             .map_err(|source| MapsError::Write(LIVENESS, source))
     }
 
-    /// Adds an entry; one that is there already keeps its counter.
-    pub(crate) fn add(&mut self, entry: Entry) -> Result<(), MapsError> {
-        let (inserted, name) = match entry.key() {
-            Key::V4(key) => (self.responder_v4.insert(key, 0, NO_EXIST), RESPONDER_V4),
-            Key::V6(key) => (self.responder_v6.insert(key, 0, NO_EXIST), RESPONDER_V6),
-        };
-        match inserted {
-            Err(error) if !means(&error, libc::EEXIST) => Err(MapsError::Write(name, error)),
-            _ => Ok(()),
+    /// Adds an entry; one that is there already keeps its counter and its tombstone.
+    pub(crate) fn add(&mut self, entry: Entry, hold: Hold) -> Result<(), MapsError> {
+        match entry.key() {
+            Key::V4(key) => self.v4.add(key, hold),
+            Key::V6(key) => self.v6.add(key, hold),
+        }
+    }
+
+    pub(crate) fn set_hold(&mut self, entry: Entry, hold: Hold) -> Result<(), MapsError> {
+        match entry.key() {
+            Key::V4(key) => self.v4.set_hold(key, hold),
+            Key::V6(key) => self.v6.set_hold(key, hold),
         }
     }
 
     pub(crate) fn remove(&mut self, entry: Entry) -> Result<(), MapsError> {
         match entry.key() {
-            Key::V4(key) => absent_is_fine(self.responder_v4.remove(&key), RESPONDER_V4),
-            Key::V6(key) => absent_is_fine(self.responder_v6.remove(&key), RESPONDER_V6),
+            Key::V4(key) => self.v4.remove(&key),
+            Key::V6(key) => self.v6.remove(&key),
         }
+    }
+
+    pub(crate) fn fence(&self, entry: Entry) -> Result<Fence, MapsError> {
+        match entry.key() {
+            Key::V4(key) => self.v4.fence(&key),
+            Key::V6(key) => self.v6.fence(&key),
+        }
+    }
+
+    pub(crate) fn set_member(&mut self, mac: MacAddress, member: Member) -> Result<(), MapsError> {
+        let value = match member {
+            Member::Other => MEMBER,
+            Member::Own => OWN,
+        };
+        self.members
+            .insert(MemberKey::new(mac).to_bytes(), value, 0)
+            .map_err(|source| MapsError::Write(MEMBERS, source))
+    }
+
+    pub(crate) fn forget_member(&mut self, mac: MacAddress) -> Result<(), MapsError> {
+        absent_is_fine(self.members.remove(&MemberKey::new(mac).to_bytes()), MEMBERS)
+    }
+
+    pub(crate) fn members(&self) -> Result<BTreeMap<MacAddress, Member>, MapsError> {
+        let read = |item: Result<([u8; 8], u64), MapError>| {
+            let (key, value) = item.map_err(|source| MapsError::Read(MEMBERS, source))?;
+            let member = if value == OWN { Member::Own } else { Member::Other };
+            Ok((MemberKey::station(key), member))
+        };
+        self.members.iter().map(read).collect()
     }
 
     pub(crate) fn set_mac(&mut self, interface: InterfaceIndex, mac: MacAddress) -> Result<(), MapsError> {
@@ -125,10 +181,18 @@ impl Maps {
         absent_is_fine(self.interfaces.remove(&interface.0), INTERFACES)
     }
 
-    pub(crate) fn entries(&self) -> Result<BTreeMap<Entry, u64>, MapsError> {
-        let mut entries = entries_of(&self.responder_v4, RESPONDER_V4, Entry::from_v4)?;
-        entries.extend(entries_of(&self.responder_v6, RESPONDER_V6, Entry::from_v6)?);
-        Ok(entries)
+    /// The entries, and what is left of others.
+    pub(crate) fn entries(&self) -> Result<(BTreeMap<Entry, Kept>, BTreeMap<Entry, Fence>), MapsError> {
+        let (mut entries, mut strays) = (BTreeMap::new(), BTreeMap::new());
+        self.v4.read(&mut entries, &mut strays)?;
+        self.v6.read(&mut entries, &mut strays)?;
+        Ok((entries, strays))
+    }
+
+    /// The hardware address that an interface answers with.
+    pub(crate) fn mac(&self, interface: InterfaceIndex) -> Result<Option<MacAddress>, MapsError> {
+        let value = found(self.interfaces.get(&interface.0, 0), INTERFACES)?;
+        Ok(value.map(|value| MacAddress(InterfaceValue::from_bytes(value).mac)))
     }
 
     pub(crate) fn interfaces(&self) -> Result<BTreeMap<InterfaceIndex, MacAddress>, MapsError> {
@@ -164,6 +228,15 @@ fn entries_of<K: Pod>(
         Ok((entry(key), counter))
     };
     map.iter().map(read).collect()
+}
+
+fn found<V>(value: Result<V, MapError>, name: &'static str) -> Result<Option<V>, MapsError> {
+    match value {
+        Ok(value) => Ok(Some(value)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) if means(&error, libc::ENOENT) => Ok(None),
+        Err(error) => Err(MapsError::Read(name, error)),
+    }
 }
 
 fn absent_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), MapsError> {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use lightship_abi::outcome::Outcome;
+use lightship_abi::{fence::Tombstone, outcome::Outcome};
 
 use crate::{
     attach::{self, AttachError},
+    entry::Entry,
     groups::GroupError,
     loader::Datapath,
     maps::MapsError,
-    plan::Observed,
+    plan::{Kept, Observed},
 };
 
 /// Why the kernel's state could not be read.
@@ -27,18 +28,31 @@ pub enum ObserveError {
 }
 
 impl Datapath {
-    /// Reads what the kernel holds: links, hardware addresses, entries with their counters,
+    /// Reads what the kernel holds: links, hardware addresses, members, entries with their counters and tombstones,
     /// groups.
     ///
     /// # Errors
     /// If any of it cannot be read; a plan made from half of it would be wrong.
     pub fn observe(&self) -> Result<Observed, ObserveError> {
+        let (entries, strays) = self.maps.entries()?;
         Ok(Observed {
             attached: attach::attachments(self.way, &self.pins, self.program_id)?,
             interfaces: self.maps.interfaces()?,
-            entries: self.maps.entries()?,
+            entries,
+            strays,
+            members: self.maps.members()?,
             groups: self.groups.joined()?,
         })
+    }
+
+    /// The entries that yielded to a claim that stands: they are not answered.
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn tombstones(&self) -> Result<BTreeMap<Entry, Tombstone>, MapsError> {
+        let (entries, _) = self.maps.entries()?;
+        let standing = |(entry, kept): (Entry, Kept)| Some((entry, kept.fence.standing()?));
+        Ok(entries.into_iter().filter_map(standing).collect())
     }
 
     /// Counts frames by outcome, over all interfaces and processors, since the map was made.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use lightship_abi::names::{
-    ECHO_BUCKETS, INGRESS_FILTER_PREFIX, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS, OUTCOMES,
-    OWN_PIN_DIRECTORY, RESPONDER_V4, RESPONDER_V6, SHARED_PIN_DIRECTORY,
+    ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INGRESS_FILTER_PREFIX, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS,
+    MEMBERS, OUTCOMES, OWN_PIN_DIRECTORY, RESPONDER_V4, RESPONDER_V6, SHARED_PIN_DIRECTORY, TOMBSTONES_V4,
+    TOMBSTONES_V6, WAKEUPS,
 };
 
 use crate::entry::InterfaceIndex;
@@ -41,7 +42,7 @@ impl Pins {
     }
 
     /// Every map of ours, with its name.
-    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 6] {
+    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 12] {
         [
             RESPONDER_V4,
             RESPONDER_V6,
@@ -49,6 +50,12 @@ impl Pins {
             LIVENESS,
             OUTCOMES,
             ECHO_BUCKETS,
+            HOLDS_V4,
+            HOLDS_V6,
+            TOMBSTONES_V4,
+            TOMBSTONES_V6,
+            MEMBERS,
+            WAKEUPS,
         ]
         .map(|name| (name, self.map(name)))
     }

@@ -1,12 +1,21 @@
 //! What to do so that the kernel holds what it should: a pure comparison of what should be and what is.
 //!
-//! Order matters and is part of the contract. What answers comes first: an interface gets its hardware address before
-//! the program, the program before groups, groups before entries, and an entry is announced once it is in the map. What is to go comes last.
-//! An entry that stays is not touched, so its counter lives as long as the entry.
+//! Order matters and is part of the contract. What answers comes first: members are known before anything is answered, an
+//! interface gets its hardware address before the program, the program before groups, groups before entries, and an
+//! entry is announced once it is in the map. What is to go comes last. An entry that stays is not touched, so its counter
+//! lives as long as the entry.
+//!
+//! An entry that yielded to a claim stays in the map, where the kernel neither answers it nor loses sight of the claims
+//! that follow. It is answered and announced again only by a [`Hold`] whose order beats the claim's or whose lease was
+//! read after the claim came in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lightship_abi::mac::MacAddress;
+use lightship_abi::{
+    fence::{HoldValue, Tombstone},
+    mac::MacAddress,
+    order::Order,
+};
 
 use crate::entry::{Entry, Group, InterfaceIndex};
 
@@ -24,10 +33,115 @@ pub enum View {
 pub struct Desired {
     /// The interfaces that answer, with the hardware address each answers with.
     pub interfaces: BTreeMap<InterfaceIndex, MacAddress>,
-    /// The addresses answered. An entry on an interface that is not listed waits until it is.
-    pub entries: BTreeSet<Entry>,
+    /// The addresses answered, and by what binding. An entry on an interface that is not listed waits until it is.
+    pub entries: BTreeMap<Entry, Hold>,
+    /// The hardware addresses of the other members' interfaces: the stations whose claims count.
+    pub members: BTreeSet<MacAddress>,
     /// Whether this is all.
     pub view: View,
+}
+
+/// By what right an entry is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The order of the binding; the announcements carry it.
+    pub order: Order,
+    /// When the binding was last known to be this node's.
+    pub confirmed: Confirmation,
+}
+
+/// When a binding was last known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confirmation {
+    /// At no time that is known: only a higher order ends a claim to which the entry yielded.
+    Unconfirmed,
+    /// By a lease whose reading began at this time, `CLOCK_MONOTONIC` in nanoseconds. It ends the claims that came in
+    /// before.
+    After(u64),
+}
+
+impl Hold {
+    /// The hold of an order, known at no particular time.
+    #[must_use]
+    pub const fn unconfirmed(order: Order) -> Self {
+        Self {
+            order,
+            confirmed: Confirmation::Unconfirmed,
+        }
+    }
+
+    /// With the later of two confirmations: what was known once stays known.
+    fn confirmed_no_earlier_than(self, before: Option<Self>) -> Self {
+        let known = before.map_or(Confirmation::Unconfirmed, |before| before.confirmed);
+        Self {
+            confirmed: self.confirmed.max(known),
+            ..self
+        }
+    }
+}
+
+impl From<Hold> for HoldValue {
+    fn from(hold: Hold) -> Self {
+        Self {
+            order: hold.order,
+            confirmed_ns: match hold.confirmed {
+                Confirmation::Unconfirmed => 0,
+                Confirmation::After(time_ns) => time_ns,
+            },
+        }
+    }
+}
+
+impl From<HoldValue> for Hold {
+    fn from(value: HoldValue) -> Self {
+        Self {
+            order: value.order,
+            confirmed: match value.confirmed_ns {
+                0 => Confirmation::Unconfirmed,
+                time_ns => Confirmation::After(time_ns),
+            },
+        }
+    }
+}
+
+/// What the kernel keeps beside an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// What it was told of the binding; none of an entry that an earlier version made.
+    pub hold: Option<Hold>,
+    /// The claim that the entry yielded to last.
+    pub tombstone: Option<Tombstone>,
+}
+
+impl Fence {
+    /// The claim that keeps the entry from being answered, if one does.
+    #[must_use]
+    pub fn standing(&self) -> Option<Tombstone> {
+        self.standing_against(self.hold)
+    }
+
+    fn standing_against(&self, hold: Option<Hold>) -> Option<Tombstone> {
+        self.tombstone
+            .filter(|tombstone| tombstone.stands(hold.map_or(HoldValue::UNKNOWN, HoldValue::from)))
+    }
+}
+
+/// What the kernel holds of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The requests it has answered.
+    pub responses_sent: u64,
+    /// Whether it yielded.
+    pub fence: Fence,
+}
+
+/// Whose a station is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// Another member's: its claims count.
+    Other,
+    /// This node's: what is heard of it came back to us.
+    Own,
 }
 
 /// How the program sits on an interface.
@@ -48,8 +162,12 @@ pub struct Observed {
     pub attached: BTreeMap<InterfaceIndex, Attachment>,
     /// The interfaces whose hardware address the program knows.
     pub interfaces: BTreeMap<InterfaceIndex, MacAddress>,
-    /// The entries, with the requests each has answered.
-    pub entries: BTreeMap<Entry, u64>,
+    /// The entries, whether or not they yielded.
+    pub entries: BTreeMap<Entry, Kept>,
+    /// What is left of entries that are no longer there.
+    pub strays: BTreeMap<Entry, Fence>,
+    /// The stations that the program knows.
+    pub members: BTreeMap<MacAddress, Member>,
     /// The groups that interfaces are members of for our sake.
     pub groups: BTreeSet<Group>,
 }
@@ -65,11 +183,13 @@ pub enum Action {
     Replace(InterfaceIndex),
     /// Become a member of the group that an IPv6 address is asked through.
     JoinGroup(Group),
-    /// Make an address answered.
-    AddEntry(Entry),
-    /// Tell the segment by a gratuitous ARP or an unsolicited neighbour advertisement.
-    Announce(Entry, MacAddress),
-    /// Stop answering for an address.
+    /// Make an address answered, unless it yielded to a claim that stands against the hold.
+    AddEntry(Entry, Hold),
+    /// Tell the program by what right an entry is answered now.
+    SetHold(Entry, Hold),
+    /// Tell the segment by a gratuitous ARP or an unsolicited neighbour advertisement that carries the claim.
+    Announce(Entry, MacAddress, Order),
+    /// Stop answering for an address, and forget its hold and its tombstone.
     RemoveEntry(Entry),
     /// Give up membership of a group that no address is asked through any more.
     LeaveGroup(Group),
@@ -77,12 +197,22 @@ pub enum Action {
     Detach(InterfaceIndex),
     /// Forget the hardware address of an interface.
     ForgetMac(InterfaceIndex),
+    /// Tell the program whose a station is.
+    SetMember(MacAddress, Member),
+    /// Make a station a stranger.
+    ForgetMember(MacAddress),
 }
 
 /// Compares what should be with what is.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Action> {
-    let mut actions = Vec::new();
+    let members = desired.stations();
+    let news = members
+        .iter()
+        .filter(|(mac, member)| observed.members.get(mac) != Some(member));
+    let mut actions: Vec<_> = news
+        .map(|(&mac, &member)| Action::SetMember(mac, member))
+        .collect();
     for (&interface, &mac) in &desired.interfaces {
         if observed.interfaces.get(&interface) != Some(&mac) {
             actions.push(Action::SetMac(interface, mac));
@@ -100,26 +230,57 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Action> {
             .copied()
             .map(Action::JoinGroup),
     );
-    for &entry in &desired.entries {
-        let Some(&mac) = desired.interfaces.get(&entry.interface) else {
-            continue;
-        };
-        if !observed.entries.contains_key(&entry) {
-            actions.extend([Action::AddEntry(entry), Action::Announce(entry, mac)]);
+    for (&entry, hold) in &desired.entries {
+        if let Some(&mac) = desired.interfaces.get(&entry.interface) {
+            actions.extend(hold_entry(entry, *hold, mac, observed));
         }
     }
     if desired.view == View::Complete {
-        actions.extend(removals(desired, observed, &groups));
+        actions.extend(removals(desired, observed, &groups, &members));
     }
     actions
 }
 
+/// Brings one entry about: it is announced when it begins to be answered, and when its order changes.
+fn hold_entry(
+    entry: Entry,
+    wanted: Hold,
+    mac: MacAddress,
+    observed: &Observed,
+) -> impl Iterator<Item = Action> + use<> {
+    let kept = observed.entries.get(&entry);
+    let fence = kept.map(|kept| kept.fence);
+    let fence = fence
+        .or_else(|| observed.strays.get(&entry).copied())
+        .unwrap_or_default();
+    let hold = wanted.confirmed_no_earlier_than(fence.hold);
+    let is_answered = fence.standing_against(Some(hold)).is_none();
+    let resumes = is_answered && fence.standing().is_some();
+    let is_news = fence.hold.map(|before| before.order) != Some(hold.order) || resumes;
+    let change = match kept {
+        None => Some(Action::AddEntry(entry, hold)),
+        Some(_) if is_news => Some(Action::SetHold(entry, hold)),
+        Some(_) => None,
+    };
+    let announcement = change
+        .filter(|_| is_answered)
+        .map(|_| Action::Announce(entry, mac, hold.order));
+    change.into_iter().chain(announcement)
+}
+
 impl Desired {
+    /// Whose the stations are that the program should know.
+    fn stations(&self) -> BTreeMap<MacAddress, Member> {
+        let others = self.members.iter().map(|&mac| (mac, Member::Other));
+        let own = self.interfaces.values().map(|&mac| (mac, Member::Own));
+        others.chain(own).collect()
+    }
+
     /// The groups that the entries which can be answered are asked through.
     fn groups(&self) -> BTreeSet<Group> {
         let answered = self
             .entries
-            .iter()
+            .keys()
             .filter(|entry| self.interfaces.contains_key(&entry.interface));
         answered.filter_map(Group::of).collect()
     }
@@ -129,12 +290,14 @@ fn removals<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
     groups: &'a BTreeSet<Group>,
+    members: &'a BTreeMap<MacAddress, Member>,
 ) -> impl Iterator<Item = Action> + 'a {
     let entries = observed
         .entries
         .keys()
+        .chain(observed.strays.keys())
         .filter(|entry| {
-            !desired.entries.contains(entry) || !desired.interfaces.contains_key(&entry.interface)
+            !desired.entries.contains_key(entry) || !desired.interfaces.contains_key(&entry.interface)
         })
         .map(|entry| Action::RemoveEntry(*entry));
     let unwanted = |interface: &InterfaceIndex| !desired.interfaces.contains_key(interface);
@@ -155,7 +318,12 @@ fn removals<'a>(
         .difference(groups)
         .copied()
         .map(Action::LeaveGroup);
-    entries.chain(groups).chain(links).chain(macs)
+    let strangers = observed
+        .members
+        .keys()
+        .filter(|mac| !members.contains_key(mac))
+        .map(|mac| Action::ForgetMember(*mac));
+    entries.chain(groups).chain(links).chain(macs).chain(strangers)
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ use lightship_datapath::{
 use sandbox::{
     BPFFS, Station,
     agent::{
-        CLIENT, SOON, VIP, VIP6, ask, desired, desired_of, entry, near, open, programs_on, reconcile, vip,
+        CLIENT, HOLD, SOON, VIP, VIP6, ask, desired, desired_of, entry, near, open, programs_on, reconcile,
+        vip,
     },
     enter, ip, joined_groups, mac_of, pinned, request,
 };
@@ -74,8 +75,8 @@ fn a_restart_is_not_seen_on_the_wire() {
     assert!(asked > 100, "only {asked} requests");
     assert_eq!(link_id(), link, "the link outlives its maker");
     assert_eq!(
-        datapath.observe().expect("an observation").entries,
-        BTreeMap::from([(vip(), asked)])
+        datapath.observe().expect("an observation").entries[&vip()].responses_sent,
+        asked
     );
     assert_eq!(programs_on("near").len(), 1);
 }
@@ -123,7 +124,7 @@ fn as_an_agent_with_three_capabilities() {
             []
         );
     }
-    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 6);
+    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 12);
     let mut datapath = open();
     reconcile(
         &mut datapath,
@@ -156,6 +157,7 @@ fn an_interface_that_is_gone_leaves_no_pin() {
     let nothing = Desired {
         interfaces: BTreeMap::new(),
         entries: wanted.entries.clone(),
+        members: wanted.members.clone(),
         view: View::Complete,
     };
     reconcile(&mut datapath, &nothing);
@@ -210,10 +212,11 @@ fn a_failing_action_stops_no_other() {
                 interface: nowhere,
             },
             mac,
+            HOLD.order,
         ),
         Action::SetMac(near(), mac),
         Action::Attach(near()),
-        Action::AddEntry(vip()),
+        Action::AddEntry(vip(), HOLD),
     ];
     let failures = datapath.execute(&actions);
     assert_eq!(
@@ -269,7 +272,7 @@ fn a_map_of_another_capacity_is_adopted_and_a_full_one_says_so() {
     let mut datapath = open();
     assert_eq!(maps::list(Path::new(BPFFS)).expect("a list")[0].capacity, 1);
     let second = entry(Ipv4Addr::new(10, 0, 10, 1));
-    let failures = datapath.execute(&[Action::AddEntry(vip()), Action::AddEntry(second)]);
+    let failures = datapath.execute(&[Action::AddEntry(vip(), HOLD), Action::AddEntry(second, HOLD)]);
     let said = failures.first().expect("a failure").to_string();
     assert!(failures.len() == 1 && said.contains("it is full"), "{said}");
 }
@@ -302,16 +305,16 @@ fn cleanup_leaves_nothing() {
         .collect();
     assert_eq!(
         names,
-        [1, 1, 1, 1, 32, 1],
-        "addresses of both families, interfaces, liveness, outcomes, echo buckets"
+        [1, 1, 1, 1, 32, 1, 1, 1, 1, 1, 1, 0],
+        "addresses of both families, interfaces, liveness, outcomes, echo buckets, holds, tombstones, members, wake-ups"
     );
     drop(datapath);
     assert_eq!(programs_on("near").len(), 1);
     let removed = cleanup(Path::new(BPFFS)).expect("a cleanup");
     assert_eq!(
         removed.len(),
-        1 + 6 + 3,
-        "a link, six maps, three directories: {removed:?}"
+        1 + 12 + 3,
+        "a link, twelve maps, three directories: {removed:?}"
     );
     assert_eq!(pinned(), before);
     assert_eq!(joined_groups(), [] as [&str; 0], "no group is left");

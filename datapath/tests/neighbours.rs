@@ -12,11 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lightship_abi::signal::Signal;
 use lightship_datapath::{Datapath, Group, Options, Outcome, Ping, maps, plan::Action};
 use model::{Icmp4, Icmp6, Mac, advertisement, solicitation, solicited_node, stations};
 use sandbox::{
     BPFFS, Station, add_switch,
-    agent::{NEVER, SOON, VIP, VIP6, desired_of, entry, near, open, reconcile},
+    agent::{HOLD, NEVER, SOON, VIP, VIP6, desired_of, entry, near, open, reconcile},
     enter, ip, joined_groups, mac_of, output,
 };
 
@@ -207,12 +208,16 @@ fn what_is_new_is_announced_from_the_link_local_address_or_from_itself() {
     eventually("a link-local address", || own().is_some());
     let mut datapath = open();
     let announced = |source| {
-        advertisement(
+        let mut told = advertisement(
             (stations(ALL_NODES), mac_of("near")),
             (source, ALL_NODES),
             0x20,
             VIP6,
-        )
+        );
+        told.body.extend([253, 3]);
+        told.body.extend(Signal::Claim(HOLD.order).to_bytes());
+        told.body.extend([0; 6]);
+        told
     };
     for source in [own().expect("an address"), VIP6] {
         reconcile(&mut datapath, &desired_of(&[VIP6.into()]));

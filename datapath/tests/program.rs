@@ -68,12 +68,15 @@ fn everything_else_passes_unmodified() {
     let client = [10, 0, 10, 99];
     let mut reply = request(broadcast, client, VIP);
     reply[21] = 2;
+    let mut other_operation = request(broadcast, client, VIP);
+    other_operation[21] = 3;
     let mut group_sender = request(broadcast, client, VIP);
     group_sender[22] |= 1;
     let mut ipv4 = request(broadcast, client, VIP);
     ipv4[13] = 0;
     for (frame, outcome) in [
-        (reply, Some(Outcome::PassedOperation)),
+        (reply, Some(Outcome::PassedNoEntry)),
+        (other_operation, Some(Outcome::PassedOperation)),
         (group_sender, Some(Outcome::PassedMalformed)),
         (ipv4, None),
         (
@@ -88,7 +91,7 @@ fn everything_else_passes_unmodified() {
             request(broadcast, client, VIP_ELSEWHERE),
             Some(Outcome::PassedNoEntry),
         ),
-        (request(broadcast, VIP, VIP), Some(Outcome::PassedClaim)),
+        (request(broadcast, VIP, VIP), Some(Outcome::PassedConflict)),
         (
             request(broadcast, client, VIP)[..41].to_vec(),
             Some(Outcome::PassedShort),

@@ -6,10 +6,14 @@ mod sandbox;
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, thread, time::Duration};
 
 use aya::programs::{LinkOrder, TcAttachType, tc::TcAttachOptions};
-use lightship_datapath::{Datapath, MacAddress, Options, Outcome, maps, plan::Action};
+use lightship_abi::signal::Signal;
+use lightship_datapath::{
+    Datapath, MacAddress, Options, Outcome, maps,
+    plan::{Action, Member},
+};
 use sandbox::{
     BPFFS, Station,
-    agent::{CLIENT, NEVER, SOON, VIP, ask, desired, near, open, programs_on, reconcile, vip},
+    agent::{CLIENT, HOLD, NEVER, SOON, VIP, ask, desired, near, open, programs_on, reconcile, vip},
     enter, ip, mac_of,
     other_owner::{classifier, load_neighbour, seen_by},
     request,
@@ -96,7 +100,8 @@ fn what_is_new_is_announced_once_from_a_device_without_an_address() {
         &[0; 6],
         &VIP.octets(),
     ];
-    assert_eq!(announced, [&head.concat()[..], &[0; 18]].concat());
+    let claim = Signal::Claim(HOLD.order).to_bytes();
+    assert_eq!(announced, [&head.concat()[..], &claim, &[0; 2]].concat());
     assert_eq!(reconcile(&mut datapath, &desired(&[VIP])), []);
     assert_eq!(station.receive(NEVER, |_| true), None, "once");
 }
@@ -107,8 +112,11 @@ fn an_entry_added_again_keeps_its_counter() {
     let mut datapath = open();
     reconcile(&mut datapath, &desired(&[VIP]));
     ask(&Station::on("far"), VIP, SOON).expect("an answer");
-    assert!(datapath.execute(&[Action::AddEntry(vip())]).is_empty());
-    assert_eq!(datapath.observe().expect("an observation").entries[&vip()], 1);
+    assert!(datapath.execute(&[Action::AddEntry(vip(), HOLD)]).is_empty());
+    assert_eq!(
+        datapath.observe().expect("an observation").entries[&vip()].responses_sent,
+        1
+    );
 }
 
 #[test]
@@ -228,12 +236,17 @@ fn a_new_hardware_address_is_answered_without_a_reload() {
     let station = Station::on("far");
     let mut datapath = open();
     reconcile(&mut datapath, &desired(&[VIP]));
-    let before = programs_on("near");
+    let (before, mac) = (programs_on("near"), mac_of("near"));
     ip("link set near address 02:00:00:00:00:77");
     let actions = reconcile(&mut datapath, &desired(&[VIP]));
+    let (before_it, now) = (MacAddress(mac), MacAddress([2, 0, 0, 0, 0, 0x77]));
     assert_eq!(
         actions,
-        [Action::SetMac(near(), MacAddress([2, 0, 0, 0, 0, 0x77]))]
+        [
+            Action::SetMember(now, Member::Own),
+            Action::SetMac(near(), now),
+            Action::ForgetMember(before_it)
+        ]
     );
     let reply = ask(&station, VIP, SOON).expect("an answer");
     assert_eq!(reply[22..28], [2, 0, 0, 0, 0, 0x77]);

@@ -11,8 +11,10 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use lightship_abi::{
+    arp,
     kind::Glance,
     ndp::{BLOCK_LEN, Options},
+    signal,
     verdict::Arrival,
 };
 
@@ -86,9 +88,19 @@ pub(crate) fn in_place<const AT: usize, const N: usize>(ctx: &TcContext) -> Opti
 /// Reads the head of a frame into the first `N` bytes of `head`; none if the frame is shorter.
 #[inline(always)]
 pub(crate) fn read<const N: usize, const M: usize>(ctx: &TcContext) -> Option<[u8; M]> {
+    let mut head = MaybeUninit::uninit();
+    read_into::<N, M>(ctx, &mut head).copied()
+}
+
+/// As [`read`], into a place that the caller keeps. The compiler then reads each byte from there when it is wanted,
+/// where it would otherwise keep them all in registers and run out of stack for those.
+#[inline(always)]
+pub(crate) fn read_into<'a, const N: usize, const M: usize>(
+    ctx: &TcContext,
+    head: &'a mut MaybeUninit<[u8; M]>,
+) -> Option<&'a [u8; M]> {
     const { assert!(N <= M) }
     // Not zeroed as a whole: that would be a call of a loop, which the verifier lets nobody do without CAP_PERFMON.
-    let mut head = MaybeUninit::<[u8; M]>::uninit();
     // SAFETY: the helper writes N bytes, for which the assertion says there is room, or says that it failed.
     let status = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, head.as_mut_ptr().cast(), N as u32) };
     if status != 0 {
@@ -102,7 +114,13 @@ pub(crate) fn read<const N: usize, const M: usize>(ctx: &TcContext) -> Option<[u
         at += 1;
     }
     // SAFETY: the helper wrote the first N bytes, the loop the others.
-    Some(unsafe { head.assume_init() })
+    Some(unsafe { head.assume_init_ref() })
+}
+
+/// What may be a signal behind an ARP packet; none if the frame ends before.
+#[inline(always)]
+pub(crate) fn padding(ctx: &TcContext) -> Option<[u8; signal::LEN]> {
+    ctx.load(arp::FRAME_LEN).ok()
 }
 
 /// Puts a head back.
@@ -136,7 +154,7 @@ pub(crate) fn send_back(ifindex: u32) -> i32 {
     verdict as i32
 }
 
-/// The rest of a solicitation, in the buffer.
+/// The rest of a neighbour discovery message, in the buffer.
 pub(crate) struct Rest<'a>(pub(crate) &'a TcContext);
 
 impl Options for Rest<'_> {

@@ -1,6 +1,7 @@
 //! The responder: a classifier at the head of TCX ingress that answers ARP requests, neighbour solicitations and
-//! echo requests for the addresses in its maps and hands everything else, untouched, to the next program. It decides nothing itself: `lightship_abi::verdict` does, on
-//! the tables below, so what runs here is what the native tests search.
+//! echo requests for the addresses in its maps, yields them to the claims of other members, and hands everything else,
+//! untouched, to the next program. It decides nothing itself: `lightship_abi::verdict` does, on the tables below, so what
+//! runs here is what the native tests search.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -20,14 +21,21 @@
 mod frame;
 mod tables;
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{bindings::__sk_buff, macros::classifier, programs::TcContext};
 use lightship_abi::{
-    arp, echo,
+    arp, echo, ipv6,
     kind::{self, Kind},
     layout::{ResponderV4Key, ResponderV6Key},
+    mac::MacAddress,
     ndp,
     outcome::Outcome,
-    verdict::{self, Arrival, Tables as _, Verdict},
+    verdict::{
+        self, Arrival, Tables as _, Verdict,
+        told::{Judgement, Teller},
+    },
+    wakeup::{CONFLICT, Wakeup, YIELDED},
 };
 use tables::{Counter, Kernel};
 
@@ -37,6 +45,10 @@ const NEXT: i32 = -1;
 
 /// `TCX_DROP`, which is `TC_ACT_SHOT`.
 const DROP: i32 = 2;
+
+/// What is returned, besides verdicts, of a sound frame that tells where an address of ours is: the stack has no room to
+/// judge that from within.
+const TELLS: i32 = -2;
 
 /// The name is a contract: `lightship_abi::names::INGRESS_PROGRAM`.
 ///
@@ -58,24 +70,35 @@ pub fn lightship_ingress(ctx: TcContext) -> i32 {
         _ if frame::is_tagged(&ctx) => pass(Outcome::PassedTagged),
         // Most that is asked is asked of others: it pays for one look-up and no call.
         Kind::Arp if is_for_others(&ctx) => pass(Outcome::PassedNoEntry),
-        Kind::Arp => request(ctx.skb.skb),
+        Kind::Arp => match request(ctx.skb.skb) {
+            TELLS => told_v4(ctx.skb.skb),
+            verdict => verdict,
+        },
         Kind::Solicitation if is_for_others_v6(ctx.skb.skb) => pass(Outcome::PassedNoEntry),
-        Kind::Solicitation => solicitation(ctx.skb.skb),
+        Kind::Solicitation => match solicitation(ctx.skb.skb) {
+            TELLS => told_by_writing(ctx.skb.skb),
+            verdict => verdict,
+        },
+        Kind::Advertisement if is_for_others_v6(ctx.skb.skb) => pass(Outcome::PassedNoEntry),
+        Kind::Advertisement => match advertisement(ctx.skb.skb) {
+            TELLS => told_v6(ctx.skb.skb),
+            verdict => verdict,
+        },
         Kind::EchoV4 => echo_v4(ctx.skb.skb),
         Kind::EchoV6 => echo_v6(ctx.skb.skb),
     }
 }
 
-/// Whether an ARP frame asks for an address that is not ours, as far as can be seen in place. What cannot is left to the
+/// Whether an ARP frame is about none of our addresses, as far as can be seen in place. What cannot is left to the
 /// decision, which sees the same first.
 #[inline(always)]
 fn is_for_others(ctx: &TcContext) -> bool {
     let ifindex = frame::arrival(ctx).ifindex;
-    frame::in_place::<{ arp::TARGET_AT }, 4>(ctx)
-        .is_some_and(|target| Kernel.entry_v4(&ResponderV4Key::new(target, ifindex)).is_none())
+    frame::in_place::<{ arp::GLANCE_AT }, { arp::GLANCE_LEN }>(ctx)
+        .is_some_and(|part| verdict::arp::is_for_others(&arp::Glance::new(part), ifindex, &Kernel))
 }
 
-/// As [`is_for_others`], of a solicitation: apart, because its key would take too much of everybody's stack.
+/// As [`is_for_others`], of neighbour discovery: apart, because its key would take too much of everybody's stack.
 #[inline(never)]
 fn is_for_others_v6(skb: *mut __sk_buff) -> bool {
     let ctx = &TcContext::new(skb);
@@ -91,13 +114,17 @@ fn request(skb: *mut __sk_buff) -> i32 {
         return pass(Outcome::PassedShort);
     };
     let arrival = frame::arrival(ctx);
-    match verdict::arp::decide(&mut frame, arrival.ifindex, &Kernel) {
-        Verdict::Answer(counter) => {
-            if frame::write(ctx, &frame).is_err() {
-                return drop_frame(Outcome::FailedWrite);
-            }
-            answered(&counter, arrival)
-        }
+    let ifindex = arrival.ifindex;
+    match verdict::arp::decide(&mut frame, ifindex, || frame::padding(ctx), &Kernel) {
+        Verdict::Answer(counter) => match frame::write(ctx, &frame) {
+            Ok(()) => answered(&counter, arrival),
+            Err(_) => drop_frame(Outcome::FailedWrite),
+        },
+        Verdict::AnswerProbe => match frame::write(ctx, &frame) {
+            Ok(()) => answered_probe(arrival),
+            Err(_) => drop_frame(Outcome::FailedWrite),
+        },
+        Verdict::Judge(_) => TELLS,
         Verdict::Pass(outcome) => pass(outcome),
         Verdict::Drop(outcome) => drop_frame(outcome),
     }
@@ -111,14 +138,110 @@ fn solicitation(skb: *mut __sk_buff) -> i32 {
     };
     let arrival = frame::arrival(ctx);
     match verdict::ndp::decide(&mut frame, arrival, &frame::Rest(ctx), &Kernel) {
-        Verdict::Answer(counter) => {
-            if frame::resize(ctx, ndp::FRAME_LEN as u32).is_err() || frame::write(ctx, &frame).is_err() {
-                return drop_frame(Outcome::FailedWrite);
-            }
-            answered(&counter, arrival)
-        }
+        Verdict::Answer(counter) => match write_advertisement(ctx, &frame) {
+            Ok(()) => answered(&counter, arrival),
+            Err(_) => drop_frame(Outcome::FailedWrite),
+        },
+        Verdict::AnswerProbe => match write_advertisement(ctx, &frame) {
+            Ok(()) => answered_probe(arrival),
+            Err(_) => drop_frame(Outcome::FailedWrite),
+        },
+        Verdict::Judge(_) => TELLS,
         Verdict::Pass(outcome) => pass(outcome),
         Verdict::Drop(outcome) => drop_frame(outcome),
+    }
+}
+
+#[inline(always)]
+fn write_advertisement(ctx: &TcContext, frame: &[u8; ndp::FRAME_LEN]) -> Result<(), i64> {
+    frame::resize(ctx, ndp::FRAME_LEN as u32)?;
+    frame::write(ctx, frame)
+}
+
+#[inline(never)]
+fn advertisement(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let mut head = MaybeUninit::uninit();
+    let Some(frame) = frame::read_into::<{ ndp::HEAD_LEN }, { ndp::FRAME_LEN }>(ctx, &mut head) else {
+        return pass(Outcome::PassedShort);
+    };
+    let arrival = frame::arrival(ctx);
+    match verdict::ndp::hear(frame, arrival, &frame::Rest(ctx), &Kernel) {
+        Ok(_) => TELLS,
+        Err(outcome) => pass(outcome),
+    }
+}
+
+/// Judges who tells of its own address by an ARP frame.
+#[inline(never)]
+fn told_v4(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let (Ok(source), Ok(hardware), Ok(address)) = (
+        ctx.load(arp::SOURCE_AT),
+        ctx.load(arp::SENDER_HARDWARE_AT),
+        ctx.load::<[u8; 4]>(arp::SENDER_AT),
+    ) else {
+        return NEXT;
+    };
+    let teller = verdict::arp::teller(MacAddress(source), MacAddress(hardware), frame::padding(ctx));
+    let ifindex = frame::arrival(ctx).ifindex;
+    let key = ResponderV4Key::new(address, ifindex);
+    match verdict::told::judge(&key, ifindex, teller, &Kernel) {
+        Judgement::Yield(tombstone, told) => {
+            tables::leave_v4(&key, &tombstone);
+            tables::wake(Wakeup::v4(YIELDED, ifindex, address, told));
+            pass(Outcome::YieldedClaim)
+        }
+        Judgement::Report(told) => {
+            tables::wake(Wakeup::v4(CONFLICT, ifindex, address, told));
+            pass(Outcome::PassedConflict)
+        }
+        Judgement::Ignore(outcome) => pass(outcome),
+    }
+}
+
+/// Judges who tells of an address by a neighbour advertisement.
+#[inline(never)]
+fn told_v6(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let (Ok(source), Ok(payload)) = (ctx.load(ndp::STATION_AT), ctx.load(ipv6::LENGTH_AT)) else {
+        return NEXT;
+    };
+    let payload = u16::from_be_bytes(payload);
+    judge_v6(
+        ctx,
+        verdict::ndp::teller(MacAddress(source), payload, &frame::Rest(ctx)),
+    )
+}
+
+/// Judges who asks for an address of ours from that very address.
+#[inline(never)]
+fn told_by_writing(skb: *mut __sk_buff) -> i32 {
+    let ctx = &TcContext::new(skb);
+    let Ok(source) = ctx.load(ndp::STATION_AT) else {
+        return NEXT;
+    };
+    judge_v6(ctx, Teller::writing(MacAddress(source)))
+}
+
+#[inline(always)]
+fn judge_v6(ctx: &TcContext, teller: Teller) -> i32 {
+    let Ok(address) = ctx.load::<[u8; 16]>(ndp::TARGET_AT) else {
+        return NEXT;
+    };
+    let ifindex = frame::arrival(ctx).ifindex;
+    let key = ResponderV6Key::new(address, ifindex);
+    match verdict::told::judge(&key, ifindex, teller, &Kernel) {
+        Judgement::Yield(tombstone, told) => {
+            tables::leave_v6(&key, &tombstone);
+            tables::wake(Wakeup::v6(YIELDED, ifindex, address, told));
+            pass(Outcome::YieldedClaim)
+        }
+        Judgement::Report(told) => {
+            tables::wake(Wakeup::v6(CONFLICT, ifindex, address, told));
+            pass(Outcome::PassedConflict)
+        }
+        Judgement::Ignore(outcome) => pass(outcome),
     }
 }
 
@@ -153,7 +276,7 @@ fn echoed<const N: usize>(
 ) -> i32 {
     match verdict {
         None => NEXT,
-        Some(Verdict::Answer(())) => {
+        Some(Verdict::Answer(()) | Verdict::AnswerProbe) => {
             if frame::write(ctx, frame).is_err() {
                 return drop_frame(Outcome::FailedWrite);
             }
@@ -161,6 +284,8 @@ fn echoed<const N: usize>(
             frame::send_back(arrival.ifindex)
         }
         Some(Verdict::Pass(outcome)) => pass(outcome),
+        // A ping tells of no address.
+        Some(Verdict::Judge(_)) => NEXT,
         Some(Verdict::Drop(outcome)) => drop_frame(outcome),
     }
 }
@@ -169,6 +294,12 @@ fn echoed<const N: usize>(
 fn answered(counter: &Counter, arrival: Arrival) -> i32 {
     counter.increment();
     tables::count(Outcome::Answered);
+    frame::send_back(arrival.ifindex)
+}
+
+#[inline(always)]
+fn answered_probe(arrival: Arrival) -> i32 {
+    tables::count(Outcome::AnsweredProbe);
     frame::send_back(arrival.ifindex)
 }
 

@@ -4,21 +4,23 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, HashMap, PerCpuArray},
+    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
     helpers::bpf_ktime_get_ns,
     macros::btf_map,
 };
 use lightship_abi::{
     bucket,
+    fence::{HoldValue, Tombstone},
     kind::Ping,
     layout::{
-        DEFAULT_CAPACITY, ECHO_BUCKET_SLOT, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, ResponderV4Key,
-        ResponderV6Key, ResponderValue,
+        DEFAULT_CAPACITY, ECHO_BUCKET_SLOT, InterfaceValue, LIVENESS_SLOT, MAX_INTERFACES, MAX_MEMBERS,
+        MEMBER, MemberKey, OWN, ResponderV4Key, ResponderV6Key, ResponderValue,
     },
     liveness::{self, Gate},
     mac::MacAddress,
     outcome::{OUTCOME_SLOTS, Outcome},
-    verdict::{Leave, Tables},
+    verdict::{Leave, Station, Tables},
+    wakeup::{RING_BYTES, Wakeup},
 };
 
 #[btf_map]
@@ -59,6 +61,51 @@ static lightship_outcomes: PerCpuArray<u64, { OUTCOME_SLOTS as usize }> = PerCpu
 #[btf_map]
 #[expect(non_upper_case_globals, reason = "the name is the map's")]
 static lightship_echo_buckets: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_holds_v4: HashMap<
+    ResponderV4Key,
+    HoldValue,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_holds_v6: HashMap<
+    ResponderV6Key,
+    HoldValue,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_tombstones_v4: HashMap<
+    ResponderV4Key,
+    Tombstone,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_tombstones_v6: HashMap<
+    ResponderV6Key,
+    Tombstone,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_members: HashMap<MemberKey, u64, { MAX_MEMBERS as usize }, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_wakeups: RingBuf<Wakeup, { RING_BYTES as usize }> = RingBuf::new();
 
 /// Set by the loader; 0 passes echo requests on.
 // SAFETY: nothing else in this object has the name.
@@ -121,6 +168,42 @@ impl Tables for Kernel {
     }
 
     #[inline(always)]
+    fn hold_v4(&self, key: &ResponderV4Key) -> HoldValue {
+        lightship_holds_v4.get_ptr(key).map_or(HoldValue::UNKNOWN, copy)
+    }
+
+    #[inline(always)]
+    fn hold_v6(&self, key: &ResponderV6Key) -> HoldValue {
+        lightship_holds_v6.get_ptr(key).map_or(HoldValue::UNKNOWN, copy)
+    }
+
+    #[inline(always)]
+    fn tombstone_v4(&self, key: &ResponderV4Key) -> Tombstone {
+        lightship_tombstones_v4.get_ptr(key).map_or(Tombstone::NONE, copy)
+    }
+
+    #[inline(always)]
+    fn tombstone_v6(&self, key: &ResponderV6Key) -> Tombstone {
+        lightship_tombstones_v6.get_ptr(key).map_or(Tombstone::NONE, copy)
+    }
+
+    #[inline(always)]
+    fn station(&self, mac: MacAddress) -> Station {
+        // SAFETY: the value is one aligned u64, which user space only ever replaces.
+        match unsafe { lightship_members.get(MemberKey::new(mac)) } {
+            Some(&MEMBER) => Station::Member,
+            Some(&OWN) => Station::Own,
+            _ => Station::Stranger,
+        }
+    }
+
+    #[inline(always)]
+    fn now_ns(&self) -> u64 {
+        // SAFETY: the helper takes nothing and returns a number.
+        unsafe { bpf_ktime_get_ns() }
+    }
+
+    #[inline(always)]
     fn leave_to_echo(&self) -> Leave {
         let Some(bucket) = lightship_echo_buckets.get_ptr_mut(ECHO_BUCKET_SLOT) else {
             return Leave::Refused;
@@ -136,6 +219,46 @@ impl Tables for Kernel {
             }
             None => Leave::Refused,
         }
+    }
+}
+
+/// A value as it is now. Another processor may be changing it; the next frame then sees it whole.
+#[inline(always)]
+fn copy<V: Copy>(value: *const V) -> V {
+    // SAFETY: the pointer came from a map and is valid while the program runs; every bit pattern is a value.
+    unsafe { value.read_volatile() }
+}
+
+/// Leaves a tombstone. Without a place for it nor memory to make one, the entry itself goes: better silent than two.
+#[inline(always)]
+pub(crate) fn leave_v4(key: &ResponderV4Key, tombstone: &Tombstone) {
+    if let Some(place) = lightship_tombstones_v4.get_ptr_mut(key) {
+        // SAFETY: the pointer came from the map and is valid while the program runs.
+        unsafe { place.write_volatile(*tombstone) };
+    } else if lightship_tombstones_v4.insert(key, tombstone, 0).is_err() {
+        // Gone already is as good.
+        let _ = cilium_l2_responder_v4.remove(key);
+    }
+}
+
+/// As [`leave_v4`].
+#[inline(always)]
+pub(crate) fn leave_v6(key: &ResponderV6Key, tombstone: &Tombstone) {
+    if let Some(place) = lightship_tombstones_v6.get_ptr_mut(key) {
+        // SAFETY: the pointer came from the map and is valid while the program runs.
+        unsafe { place.write_volatile(*tombstone) };
+    } else if lightship_tombstones_v6.insert(key, tombstone, 0).is_err() {
+        // Gone already is as good.
+        let _ = cilium_l2_responder_v6.remove(key);
+    }
+}
+
+/// Tells user space; a record that finds no room is lost.
+#[inline(always)]
+pub(crate) fn wake(record: Wakeup) {
+    if let Some(mut room) = lightship_wakeups.reserve(0) {
+        room.write(record);
+        room.submit(0);
     }
 }
 

@@ -52,6 +52,7 @@ impl Announcer {
             desired: Desired {
                 interfaces: BTreeMap::new(),
                 entries: [].into(),
+                members: [].into(),
                 view: View::Partial,
             },
             schedule: Schedule::new(announce_interval),
@@ -116,8 +117,9 @@ impl Announcer {
         let actions = plan(&wanted.desired, &observed);
         self.desired = wanted.desired;
         self.carry_out(&actions);
-        self.schedule.retain(|entry| self.desired.entries.contains(entry));
-        for entry in &self.desired.entries {
+        self.schedule
+            .retain(|entry| self.desired.entries.contains_key(entry));
+        for entry in self.desired.entries.keys() {
             if observed.entries.contains_key(entry) {
                 self.schedule.adopted(*entry, now);
             } else {
@@ -132,7 +134,8 @@ impl Announcer {
     pub(crate) fn announce(&mut self, now: Instant) {
         let due = self.schedule.take_due(now).into_iter().filter_map(|entry| {
             let mac = self.desired.interfaces.get(&entry.interface)?;
-            Some(Action::Announce(entry, *mac))
+            let hold = self.desired.entries.get(&entry)?;
+            Some(Action::Announce(entry, *mac, hold.order))
         });
         let actions: Vec<_> = due.collect();
         self.carry_out(&actions);
@@ -146,14 +149,19 @@ impl Announcer {
     fn carry_out(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
-                Action::AddEntry(entry) => info!(%entry, "answers"),
+                Action::AddEntry(entry, _) => info!(%entry, "answers"),
                 Action::RemoveEntry(entry) => info!(%entry, "answers no more"),
                 Action::Attach(interface) => info!(%interface, "attaches the responder"),
                 Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
                 Action::Detach(interface) => info!(%interface, "detaches the responder"),
                 Action::JoinGroup(group) => debug!(%group, "joins a solicited-node group"),
                 Action::LeaveGroup(group) => debug!(%group, "leaves a solicited-node group"),
-                Action::SetMac(..) | Action::ForgetMac(_) | Action::Announce(..) => {}
+                Action::SetHold(entry, hold) => debug!(%entry, ?hold, "answers by another binding"),
+                Action::SetMac(..)
+                | Action::ForgetMac(_)
+                | Action::SetMember(..)
+                | Action::ForgetMember(_)
+                | Action::Announce(..) => {}
             }
         }
         let failures = self.datapath.execute(actions);

@@ -7,8 +7,8 @@ use lightship_core::interfaces::{InterfaceExpressionError, InterfaceSelector};
 use lightship_core::inventory::LinkState;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_datapath::devices::{Device, Selection};
-use lightship_datapath::plan::{Desired, Observed, View};
-use lightship_datapath::{Entry, InterfaceIndex, MacAddress};
+use lightship_datapath::plan::{Desired, Hold, Observed, View};
+use lightship_datapath::{Entry, InterfaceIndex, MacAddress, Order};
 
 use crate::inventory::interface;
 
@@ -33,12 +33,16 @@ pub(crate) fn wanted(
     observed: &Observed,
     view: View,
 ) -> Wanted {
-    let mut entries = BTreeSet::new();
+    let mut entries = BTreeMap::new();
     let mut unreadable = BTreeMap::new();
     for (service, binding) in bindings.iter().filter(|(_, binding)| binding.holder == *node) {
         for announcement in &binding.order.announcements {
             match InterfaceSelector::compile(&announcement.interfaces) {
-                Ok(selector) => entries.extend(of_announcement(announcement, &selector, devices, selection)),
+                Ok(selector) => {
+                    let hold = Hold::unconfirmed(binding_order(binding));
+                    let found = of_announcement(announcement, &selector, devices, selection);
+                    entries.extend(found.into_iter().map(|entry| (entry, hold)));
+                }
                 Err(error) => {
                     unreadable.insert(service.clone(), error);
                 }
@@ -46,7 +50,7 @@ pub(crate) fn wanted(
         }
     }
     let used = |index: InterfaceIndex| {
-        entries.iter().any(|entry: &Entry| entry.interface == index)
+        entries.keys().any(|entry: &Entry| entry.interface == index)
             || (view == View::Partial && observed.attached.contains_key(&index))
     };
     let interfaces: BTreeMap<InterfaceIndex, MacAddress> = devices
@@ -58,10 +62,16 @@ pub(crate) fn wanted(
         desired: Desired {
             interfaces,
             entries,
+            members: BTreeSet::new(),
             view,
         },
         unreadable,
     }
+}
+
+/// The order of the binding by which its holder answers.
+fn binding_order(binding: &Binding) -> Order {
+    Order::of_holder(u32::try_from(binding.transitions).unwrap_or(0))
 }
 
 fn of_announcement(
@@ -142,7 +152,7 @@ mod tests {
             &observed,
             View::Complete,
         );
-        wanted.desired.entries.iter().map(ToString::to_string).collect()
+        wanted.desired.entries.keys().map(ToString::to_string).collect()
     }
 
     #[test]

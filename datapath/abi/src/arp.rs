@@ -1,7 +1,11 @@
-//! ARP for IPv4 over Ethernet (RFC 826, RFC 5227), on the first 42 bytes of a frame. What follows them is padding and
-//! is never looked at or changed.
+//! ARP for IPv4 over Ethernet (RFC 826, RFC 5227), on the first 42 bytes of a frame. What follows them is padding, in
+//! which nodes signal to each other ([`crate::signal`]); it is never changed.
 
-use crate::mac::MacAddress;
+use crate::{
+    mac::MacAddress,
+    order::Order,
+    signal::{self, Signal},
+};
 
 /// An Ethernet header (14 bytes) and an ARP packet for IPv4 (28 bytes).
 pub const FRAME_LEN: usize = 42;
@@ -16,54 +20,86 @@ const HEADER: [u8; 8] = [0, 1, 0x08, 0x00, 6, 4, 0, 0];
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
 
-/// A well-formed request that wants an answer: an ordinary one or a probe (sender 0.0.0.0).
+/// What a well-formed frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// The station the frame is addressed to on Ethernet.
-    pub destination: MacAddress,
-    /// Whether the sender asks or claims.
-    pub intent: Intent,
+pub enum Operation {
+    /// Asks who has the target address.
+    Request,
+    /// Tells that the sender has the sender address.
+    Reply,
 }
 
-/// What the sender of a request is after.
+/// Why a frame is neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intent {
-    /// To learn who has the target address.
-    Ask,
-    /// To tell that it has the target address: a gratuitous ARP in request form (RFC 5227 §2.3).
-    Claim,
-}
-
-/// Why a frame is no request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotRequest {
+pub enum Unfit {
     /// Not IPv4 over Ethernet, or the sender is a group of stations, which nobody's own address can be.
     Malformed,
-    /// A reply, or another operation.
+    /// Another operation.
     Operation,
 }
 
-/// Where the address that is asked for is in a frame.
-pub const TARGET_AT: usize = 38;
+/// The part of a frame that tells which addresses it is about, which is all that a frame about others' pays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance([u8; GLANCE_LEN]);
 
-/// The address that is asked for, if the frame is well-formed.
-#[inline(always)]
-#[must_use]
-pub const fn target(frame: &[u8; FRAME_LEN]) -> [u8; 4] {
-    [
-        frame[TARGET_AT],
-        frame[TARGET_AT + 1],
-        frame[TARGET_AT + 2],
-        frame[TARGET_AT + 3],
-    ]
+/// Where the Ethernet source is in a frame.
+pub const SOURCE_AT: usize = 6;
+
+/// Where the hardware address is that the sender says to have.
+pub const SENDER_HARDWARE_AT: usize = 22;
+
+/// Where the address is that the sender says to have.
+pub const SENDER_AT: usize = 28;
+
+/// Where the part begins that [`Glance`] is made of.
+pub const GLANCE_AT: usize = 20;
+
+/// How long that part is.
+pub const GLANCE_LEN: usize = FRAME_LEN - GLANCE_AT;
+
+impl Glance {
+    /// The part of a frame from [`GLANCE_AT`] on.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(part: [u8; GLANCE_LEN]) -> Self {
+        Self(part)
+    }
+
+    /// The part of a whole frame.
+    #[inline(always)]
+    #[must_use]
+    pub fn of(frame: &[u8; FRAME_LEN]) -> Self {
+        Self(core::array::from_fn(|at| frame[GLANCE_AT + at]))
+    }
+
+    /// The address that the sender says it has; 0.0.0.0 if it says of none (RFC 5227 §1.1).
+    #[inline(always)]
+    #[must_use]
+    pub const fn sender(&self) -> [u8; 4] {
+        [self.0[8], self.0[9], self.0[10], self.0[11]]
+    }
+
+    /// The address that is asked for, or the one that an answer is for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn target(&self) -> [u8; 4] {
+        [self.0[18], self.0[19], self.0[20], self.0[21]]
+    }
+
+    /// Whether this is an answer, which asks for nothing.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_reply(&self) -> bool {
+        self.0[0] == 0 && self.0[1] == REPLY
+    }
 }
 
-/// Reads a frame as an ARP request.
+/// Reads a frame as ARP.
 ///
 /// # Errors
 /// Why it is none.
 #[inline(always)]
-pub fn parse(frame: &[u8; FRAME_LEN]) -> Result<Request, NotRequest> {
+pub fn parse(frame: &[u8; FRAME_LEN]) -> Result<Operation, Unfit> {
     let well_formed = frame[12] == 0x08
         && frame[13] == 0x06
         && frame[14] == HEADER[0]
@@ -75,17 +111,46 @@ pub fn parse(frame: &[u8; FRAME_LEN]) -> Result<Request, NotRequest> {
     // A reply goes to these two; sent to a group it would make one frame into many (RFC 1812 §3.3.2).
     let sender_is_group = (frame[6] | frame[22]) & 1 == 1;
     if !well_formed || sender_is_group {
-        return Err(NotRequest::Malformed);
+        return Err(Unfit::Malformed);
     }
-    if frame[20] != 0 || frame[21] != REQUEST {
-        return Err(NotRequest::Operation);
+    match (frame[20], frame[21]) {
+        (0, REQUEST) => Ok(Operation::Request),
+        (0, REPLY) => Ok(Operation::Reply),
+        _ => Err(Unfit::Operation),
     }
-    let sender = [frame[28], frame[29], frame[30], frame[31]];
-    let claims = u32::from_ne_bytes(target(frame)) == u32::from_ne_bytes(sender);
-    Ok(Request {
-        destination: MacAddress([frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]]),
-        intent: if claims { Intent::Claim } else { Intent::Ask },
-    })
+}
+
+/// The station that a frame is addressed to on Ethernet.
+#[inline(always)]
+#[must_use]
+pub const fn destination(frame: &[u8; FRAME_LEN]) -> MacAddress {
+    station(frame, 0)
+}
+
+/// The station that sent a frame, by its Ethernet header.
+#[inline(always)]
+#[must_use]
+pub const fn source(frame: &[u8; FRAME_LEN]) -> MacAddress {
+    station(frame, SOURCE_AT)
+}
+
+/// The hardware address that the sender says to have its address.
+#[inline(always)]
+#[must_use]
+pub const fn sender_hardware(frame: &[u8; FRAME_LEN]) -> MacAddress {
+    station(frame, SENDER_HARDWARE_AT)
+}
+
+#[inline(always)]
+const fn station(frame: &[u8; FRAME_LEN], at: usize) -> MacAddress {
+    MacAddress([
+        frame[at],
+        frame[at + 1],
+        frame[at + 2],
+        frame[at + 3],
+        frame[at + 4],
+        frame[at + 5],
+    ])
 }
 
 /// Turns a request into the reply to it: `mac` has the address that was asked for.
@@ -110,19 +175,44 @@ pub fn make_reply(frame: &mut [u8; FRAME_LEN], mac: MacAddress) {
     }
 }
 
-/// The gratuitous ARP by which `mac` tells everybody that it has `address`: an announcement in request form with the
-/// target hardware address zero (RFC 5227 §1.1, §2.3), padded with zeros to Ethernet's least length.
+/// The gratuitous ARP by which `mac` tells `to` that it has `address`, by a binding of this order: an announcement in
+/// request form with the target hardware address zero (RFC 5227 §1.1, §2.3). The claim is in the padding to Ethernet's
+/// least length; the rest of it is zeros.
 #[must_use]
-pub fn gratuitous(mac: MacAddress, address: [u8; 4]) -> [u8; MIN_ETHERNET_LEN] {
+pub fn gratuitous(mac: MacAddress, address: [u8; 4], order: Order, to: MacAddress) -> [u8; MIN_ETHERNET_LEN] {
+    request(to, (mac, address), address, Some(Signal::Claim(order)))
+}
+
+/// The request by which `mac` asks `to` who has `address`, in the form of a probe: with the sender address 0.0.0.0, which
+/// leaves no trace in anybody's tables (RFC 5227 §1.1, §2.1.1).
+#[must_use]
+pub fn probe(
+    mac: MacAddress,
+    address: [u8; 4],
+    signal: Option<Signal>,
+    to: MacAddress,
+) -> [u8; MIN_ETHERNET_LEN] {
+    request(to, (mac, [0; 4]), address, signal)
+}
+
+fn request(
+    to: MacAddress,
+    (mac, sender): (MacAddress, [u8; 4]),
+    target: [u8; 4],
+    signal: Option<Signal>,
+) -> [u8; MIN_ETHERNET_LEN] {
     let mut frame = [0; MIN_ETHERNET_LEN];
-    frame[0..6].copy_from_slice(&MacAddress::BROADCAST.0);
+    frame[0..6].copy_from_slice(&to.0);
     frame[6..12].copy_from_slice(&mac.0);
     frame[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
     frame[14..22].copy_from_slice(&HEADER);
     frame[21] = REQUEST;
     frame[22..28].copy_from_slice(&mac.0);
-    frame[28..32].copy_from_slice(&address);
+    frame[28..32].copy_from_slice(&sender);
     frame[32..38].copy_from_slice(&MacAddress::ZERO.0);
-    frame[38..42].copy_from_slice(&address);
+    frame[38..42].copy_from_slice(&target);
+    if let Some(signal) = signal {
+        frame[FRAME_LEN..FRAME_LEN + signal::LEN].copy_from_slice(&signal.to_bytes());
+    }
     frame
 }

@@ -13,7 +13,8 @@ pub type Octets = [u8; 16];
 pub const ALL_NODES: Octets = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 pub(crate) const VERSION_AT: usize = 14;
-pub(crate) const LENGTH_AT: usize = 18;
+/// Where the length of the payload is in a frame.
+pub const LENGTH_AT: usize = 18;
 pub(crate) const NEXT_HEADER_AT: usize = 20;
 pub(crate) const HOP_LIMIT_AT: usize = 21;
 pub(crate) const SOURCE_AT: usize = 22;

@@ -9,6 +9,8 @@ pub enum Kind {
     Arp,
     /// A neighbour solicitation: see [`crate::verdict::ndp`].
     Solicitation,
+    /// A neighbour advertisement: see [`crate::verdict::ndp`].
+    Advertisement,
     /// An echo request over IPv4 without options: see [`crate::verdict::echo`].
     EchoV4,
     /// An echo request over IPv6: see [`crate::verdict::echo`].
@@ -66,6 +68,7 @@ pub fn of(ethertype: u16, ping: Ping, glance: impl FnOnce() -> Glance) -> Kind {
         let seen = glance();
         return match (seen.next_header, seen.v6_type) {
             (ipv6::ICMPV6, ndp::SOLICITATION) => Kind::Solicitation,
+            (ipv6::ICMPV6, ndp::ADVERTISEMENT) => Kind::Advertisement,
             (ipv6::ICMPV6, echo::REQUEST_V6) if ping == Ping::Answered => Kind::EchoV6,
             _ => Kind::Other,
         };

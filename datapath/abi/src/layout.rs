@@ -53,6 +53,25 @@ pub struct InterfaceValue {
     pub pad: [u8; 2],
 }
 
+/// Key of [`crate::names::MEMBERS`]; the value, a `u64`, is [`MEMBER`] or [`OWN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MemberKey {
+    /// The station's hardware address.
+    pub mac: [u8; 6],
+    /// Always zero.
+    pub pad: [u8; 2],
+}
+
+/// A member's station: its claims count.
+pub const MEMBER: u64 = 1;
+
+/// This node's own station: what is heard of it came back to us.
+pub const OWN: u64 = 2;
+
+/// How many stations of members are known at once.
+pub const MAX_MEMBERS: u32 = 16_384;
+
 /// The only slot of [`crate::names::LIVENESS`], a `u64`: `CLOCK_MONOTONIC` in nanoseconds, 0 for never.
 pub const LIVENESS_SLOT: u32 = 0;
 
@@ -69,6 +88,7 @@ const _: () = assert!(size_of::<ResponderV4Key>() == 8 && align_of::<ResponderV4
 const _: () = assert!(size_of::<ResponderV6Key>() == 24 && align_of::<ResponderV6Key>() == 4);
 const _: () = assert!(size_of::<ResponderValue>() == 8);
 const _: () = assert!(size_of::<InterfaceValue>() == 8);
+const _: () = assert!(size_of::<MemberKey>() == 8);
 
 impl ResponderV4Key {
     /// The key for an address on an interface.
@@ -137,6 +157,31 @@ impl ResponderV6Key {
             ifindex: word(16),
             pad: word(20),
         }
+    }
+}
+
+impl MemberKey {
+    /// The key for a station.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(mac: MacAddress) -> Self {
+        Self {
+            mac: mac.0,
+            pad: [0; 2],
+        }
+    }
+
+    /// The key as it lies in the map.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let (mac, pad) = (self.mac, self.pad);
+        [mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], pad[0], pad[1]]
+    }
+
+    /// The station of a key that lies in the map as these bytes.
+    #[must_use]
+    pub const fn station([a, b, c, d, e, f, ..]: [u8; 8]) -> MacAddress {
+        MacAddress([a, b, c, d, e, f])
     }
 }
 

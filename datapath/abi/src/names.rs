@@ -24,6 +24,25 @@ pub const OUTCOMES: &str = "lightship_outcomes";
 /// What is left of each processor's allowance of echo replies.
 pub const ECHO_BUCKETS: &str = "lightship_echo_buckets";
 
+/// What user space knows of the binding of each IPv4 entry. Only user space writes it.
+pub const HOLDS_V4: &str = "lightship_holds_v4";
+
+/// As [`HOLDS_V4`], of each IPv6 entry.
+pub const HOLDS_V6: &str = "lightship_holds_v6";
+
+/// The claim to which each IPv4 entry yielded last. User space makes the place when it makes the entry, so that the
+/// program never needs memory to yield; only the program writes to it.
+pub const TOMBSTONES_V4: &str = "lightship_tombstones_v4";
+
+/// As [`TOMBSTONES_V4`], of each IPv6 entry.
+pub const TOMBSTONES_V6: &str = "lightship_tombstones_v6";
+
+/// The hardware addresses of members, whose claims count, and of this node's own interfaces.
+pub const MEMBERS: &str = "lightship_members";
+
+/// Records of what user space should look at now.
+pub const WAKEUPS: &str = "lightship_wakeups";
+
 /// Read-only data of the program, set when it is loaded: whether echo requests are answered (1) or passed (0).
 pub const ANSWER_ECHO: &str = "LIGHTSHIP_ANSWER_ECHO";
 

@@ -1,7 +1,8 @@
 //! Neighbour discovery (RFC 4861): solicitations read, advertisements written.
 //!
-//! An advertisement here is always the same 86 bytes: Ethernet, IPv6, the message and one target link-layer address
-//! option. Whatever else a solicitation carried is its sender's business and is not sent back.
+//! An answer is always the same 86 bytes: Ethernet, IPv6, the message and one target link-layer address option. Whatever
+//! else a solicitation carried is its sender's business and is not sent back. What nodes signal to each other
+//! ([`crate::signal`]) is in the option after the link-layer address.
 
 use crate::{
     checksum::Sum,
@@ -10,6 +11,8 @@ use crate::{
         SOURCE_AT, VERSION_AT,
     },
     mac::MacAddress,
+    order::Order,
+    signal::{self, NDP_OPTION, NDP_OPTION_UNITS, Raw, Signal},
 };
 
 /// A solicitation up to its options: Ethernet (14 bytes), IPv6 (40), the fixed part of the message (24).
@@ -17,6 +20,9 @@ pub const HEAD_LEN: usize = 78;
 
 /// An advertisement.
 pub const FRAME_LEN: usize = 86;
+
+/// An advertisement or solicitation with a link-layer address and a signal.
+pub const SIGNALLING_LEN: usize = FRAME_LEN + BLOCK_LEN * NDP_OPTION_UNITS as usize;
 
 /// Options are read in blocks of this many octets, the unit of their lengths (RFC 4861 §4.6).
 pub const BLOCK_LEN: usize = 8;
@@ -27,7 +33,9 @@ pub const MAX_BLOCKS: usize = 32;
 /// The type of a neighbour solicitation (RFC 4861 §4.3).
 pub const SOLICITATION: u8 = 135;
 
-const ADVERTISEMENT: u8 = 136;
+/// The type of a neighbour advertisement (RFC 4861 §4.4).
+pub const ADVERTISEMENT: u8 = 136;
+
 const HOP_LIMIT: u8 = 255;
 const CODE_AT: usize = PAYLOAD_AT + 1;
 const CHECKSUM_AT: usize = PAYLOAD_AT + 2;
@@ -36,6 +44,7 @@ const FLAGS_AT: usize = PAYLOAD_AT + 4;
 pub const TARGET_AT: usize = PAYLOAD_AT + 8;
 const MESSAGE_LEN: u16 = 24;
 const ADVERTISEMENT_LEN: u16 = 32;
+const SIGNALLING_PAYLOAD: u16 = 56;
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
 const SOLICITED: u8 = 0x40;
@@ -54,6 +63,19 @@ pub struct Solicitation {
     pub destination: MacAddress,
     /// Where the answer goes.
     pub intent: Intent,
+    /// What it signals beside.
+    pub(crate) signal: Raw,
+}
+
+/// An advertisement that RFC 4861 §7.1.2 lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advertisement {
+    /// The station that sent the frame, by its Ethernet header.
+    pub source: MacAddress,
+    /// The station that it tells to have the target address: that of its first option, or the one that sent it.
+    pub hardware: MacAddress,
+    /// What it signals beside.
+    pub(crate) signal: Raw,
 }
 
 /// What the sender of a solicitation is after.
@@ -67,10 +89,18 @@ pub enum Intent {
     Claim,
 }
 
-/// Why a frame is no solicitation that may be answered.
+impl Advertisement {
+    /// What it signals beside.
+    #[must_use]
+    pub const fn signal(&self) -> Option<Signal> {
+        self.signal.signal()
+    }
+}
+
+/// Why a frame is no solicitation that may be answered, or no advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// It breaks a rule of RFC 4861 §7.1.1, or its sender is a group.
+    /// It breaks a rule of RFC 4861 §7.1.1 or §7.1.2, or its sender is a group.
     Malformed,
     /// Its hop limit is not 255: it has been through a router.
     HopLimit,
@@ -94,20 +124,7 @@ pub fn target(frame: &[u8; FRAME_LEN]) -> Octets {
 /// Why it is none.
 #[inline(always)]
 pub fn parse(frame: &[u8; FRAME_LEN], length: usize, options: &impl Options) -> Result<Solicitation, Unfit> {
-    let payload = u16::from_be_bytes([frame[LENGTH_AT], frame[LENGTH_AT + 1]]);
-    let is_message = frame[VERSION_AT] >> 4 == 6
-        && frame[NEXT_HEADER_AT] == ICMPV6
-        && frame[PAYLOAD_AT] == SOLICITATION
-        && frame[CODE_AT] == 0
-        && payload >= MESSAGE_LEN
-        && usize::from(payload) + PAYLOAD_AT <= length;
-    let is_of_group = frame[6] & 1 == 1 || frame[SOURCE_AT] == 0xff || frame[TARGET_AT] == 0xff;
-    if !is_message || is_of_group {
-        return Err(Unfit::Malformed);
-    }
-    if frame[HOP_LIMIT_AT] != HOP_LIMIT {
-        return Err(Unfit::HopLimit);
-    }
+    let payload = payload_of(frame, length, SOLICITATION)?;
     let to_group = is_to_group(frame);
     if !to_group && !ipv6::is_same(frame, DESTINATION_AT, TARGET_AT) {
         return Err(Unfit::Malformed);
@@ -130,7 +147,102 @@ pub fn parse(frame: &[u8; FRAME_LEN], length: usize, options: &impl Options) -> 
     Ok(Solicitation {
         destination: MacAddress([frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]]),
         intent,
+        signal: signal_of(payload, options),
     })
+}
+
+/// As [`parse`], of a neighbour advertisement.
+///
+/// # Errors
+/// Why it is none.
+#[inline(always)]
+pub fn parse_advertisement(
+    frame: &[u8; FRAME_LEN],
+    length: usize,
+    options: &impl Options,
+) -> Result<Advertisement, Unfit> {
+    let payload = payload_of(frame, length, ADVERTISEMENT)?;
+    if frame[DESTINATION_AT] == 0xff && frame[FLAGS_AT] & SOLICITED != 0 {
+        return Err(Unfit::Malformed);
+    }
+    let sum = ipv6::sum(frame, HEAD_LEN);
+    let read = read_options(payload - MESSAGE_LEN, options, sum)?;
+    if !read.sum.is_intact() {
+        return Err(Unfit::Checksum);
+    }
+    Ok(told(source(frame), payload, options))
+}
+
+/// What an advertisement tells that was found sound: from this station by its Ethernet header, with a payload of this
+/// length.
+#[inline(always)]
+pub fn told(source: MacAddress, payload: u16, options: &impl Options) -> Advertisement {
+    let first = if payload >= ADVERTISEMENT_LEN {
+        options.block(HEAD_LEN)
+    } else {
+        None
+    };
+    let hardware = match first {
+        Some([TARGET_LINK_LAYER, 1, a, b, c, d, e, f]) => MacAddress([a, b, c, d, e, f]),
+        _ => source,
+    };
+    Advertisement {
+        source,
+        hardware,
+        signal: signal_of(payload, options),
+    }
+}
+
+/// Where the station is in a frame that sent it.
+pub const STATION_AT: usize = 6;
+
+/// The station that sent a frame, by its Ethernet header.
+#[inline(always)]
+#[must_use]
+pub const fn source(frame: &[u8; FRAME_LEN]) -> MacAddress {
+    MacAddress([frame[6], frame[7], frame[8], frame[9], frame[10], frame[11]])
+}
+
+/// The rules that both messages share, up to their options; the length of the payload.
+#[inline(always)]
+fn payload_of(frame: &[u8; FRAME_LEN], length: usize, kind: u8) -> Result<u16, Unfit> {
+    let payload = u16::from_be_bytes([frame[LENGTH_AT], frame[LENGTH_AT + 1]]);
+    let is_message = frame[VERSION_AT] >> 4 == 6
+        && frame[NEXT_HEADER_AT] == ICMPV6
+        && frame[PAYLOAD_AT] == kind
+        && frame[CODE_AT] == 0
+        && payload >= MESSAGE_LEN
+        && usize::from(payload) + PAYLOAD_AT <= length;
+    let is_of_group = frame[6] & 1 == 1 || frame[SOURCE_AT] == 0xff || frame[TARGET_AT] == 0xff;
+    if !is_message || is_of_group {
+        return Err(Unfit::Malformed);
+    }
+    if frame[HOP_LIMIT_AT] != HOP_LIMIT {
+        return Err(Unfit::HopLimit);
+    }
+    Ok(payload)
+}
+
+/// The signal that a message carries in its second option, behind a link-layer address of one block. Nowhere else: our
+/// own nodes write no other message, and the kernel's verifier would walk every place it could be found in.
+#[inline(always)]
+fn signal_of(payload: u16, options: &impl Options) -> Raw {
+    if payload < SIGNALLING_PAYLOAD {
+        return Raw::NONE;
+    }
+    let Some([_, 1, ..]) = options.block(HEAD_LEN) else {
+        return Raw::NONE;
+    };
+    let Some([NDP_OPTION, NDP_OPTION_UNITS, a, b, c, d, e, f]) = options.block(FRAME_LEN) else {
+        return Raw::NONE;
+    };
+    let Some([g, h, i, j, k, l, m, n]) = options.block(FRAME_LEN + BLOCK_LEN) else {
+        return Raw::NONE;
+    };
+    let Some([o, p, ..]) = options.block(FRAME_LEN + 2 * BLOCK_LEN) else {
+        return Raw::NONE;
+    };
+    Raw::of(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }
 
 /// Whether the destination is the target's solicited-node multicast address (RFC 4291 §2.7.1).
@@ -215,18 +327,66 @@ pub fn make_advertisement(frame: &mut [u8; FRAME_LEN], mac: MacAddress, intent: 
     complete(frame, mac, flags);
 }
 
-/// The unsolicited advertisement by which `mac` tells everybody that it has `address` (RFC 4861 §7.2.6).
+/// The unsolicited advertisement by which `mac` tells `to` that it has `address` (RFC 4861 §7.2.6), by a binding of this
+/// order.
 ///
 /// `source` is an address of the sending interface (§4.4), or `address` itself where the interface has none.
 #[must_use]
-pub fn unsolicited(mac: MacAddress, address: Octets, source: Octets) -> [u8; FRAME_LEN] {
+pub fn unsolicited(
+    mac: MacAddress,
+    address: Octets,
+    source: Octets,
+    order: Order,
+    to: MacAddress,
+) -> [u8; SIGNALLING_LEN] {
     let mut frame = [0; FRAME_LEN];
-    put_station(&mut frame, 0, ipv6::stations(ALL_NODES));
+    put_station(&mut frame, 0, to);
     ipv6::put(&mut frame, SOURCE_AT, &source);
     ipv6::put(&mut frame, DESTINATION_AT, &ALL_NODES);
     ipv6::put(&mut frame, TARGET_AT, &address);
     complete(&mut frame, mac, OVERRIDE);
+    with_signal(&frame, Signal::Claim(order))
+}
+
+/// The solicitation by which `mac`, which has `source`, asks `to` who has `address` (RFC 4861 §4.3).
+///
+/// A group of stations is asked through the address's own group, one station by the address.
+#[must_use]
+pub fn question(mac: MacAddress, address: Octets, source: Octets, to: MacAddress) -> [u8; FRAME_LEN] {
+    let destination = if to.is_group() {
+        ipv6::solicited_node(address)
+    } else {
+        address
+    };
+    let mut frame = [0; FRAME_LEN];
+    put_station(&mut frame, 0, to);
+    ipv6::put(&mut frame, SOURCE_AT, &source);
+    ipv6::put(&mut frame, DESTINATION_AT, &destination);
+    ipv6::put(&mut frame, TARGET_AT, &address);
+    complete(&mut frame, mac, 0);
+    frame[PAYLOAD_AT] = SOLICITATION;
+    frame[HEAD_LEN] = SOURCE_LINK_LAYER;
+    put_checksum(&mut frame, FRAME_LEN);
     frame
+}
+
+/// A question or an unsolicited advertisement with a signal behind.
+#[must_use]
+pub fn with_signal(message: &[u8; FRAME_LEN], signal: Signal) -> [u8; SIGNALLING_LEN] {
+    let mut frame = [0; SIGNALLING_LEN];
+    frame[..FRAME_LEN].copy_from_slice(message);
+    frame[LENGTH_AT..LENGTH_AT + 2].copy_from_slice(&SIGNALLING_PAYLOAD.to_be_bytes());
+    frame[FRAME_LEN..FRAME_LEN + 2].copy_from_slice(&[NDP_OPTION, NDP_OPTION_UNITS]);
+    frame[FRAME_LEN + 2..FRAME_LEN + 2 + signal::LEN].copy_from_slice(&signal.to_bytes());
+    put_checksum(&mut frame, SIGNALLING_LEN);
+    frame
+}
+
+#[inline(always)]
+fn put_checksum<const N: usize>(frame: &mut [u8; N], end: usize) {
+    [frame[CHECKSUM_AT], frame[CHECKSUM_AT + 1]] = [0, 0];
+    let checksum = ipv6::sum(frame, end).checksum();
+    [frame[CHECKSUM_AT], frame[CHECKSUM_AT + 1]] = checksum.to_be_bytes();
 }
 
 /// Writes what all advertisements share around the addresses, which are in their places.
@@ -240,7 +400,6 @@ fn complete(frame: &mut [u8; FRAME_LEN], mac: MacAddress, flags: u8) {
     frame[NEXT_HEADER_AT] = ICMPV6;
     frame[HOP_LIMIT_AT] = HOP_LIMIT;
     [frame[PAYLOAD_AT], frame[CODE_AT]] = [ADVERTISEMENT, 0];
-    [frame[CHECKSUM_AT], frame[CHECKSUM_AT + 1]] = [0, 0];
     [
         frame[FLAGS_AT],
         frame[FLAGS_AT + 1],
@@ -249,8 +408,7 @@ fn complete(frame: &mut [u8; FRAME_LEN], mac: MacAddress, flags: u8) {
     ] = [flags, 0, 0, 0];
     [frame[HEAD_LEN], frame[HEAD_LEN + 1]] = [TARGET_LINK_LAYER, 1];
     put_station(frame, HEAD_LEN + 2, mac);
-    let checksum = ipv6::sum(frame, FRAME_LEN).checksum();
-    [frame[CHECKSUM_AT], frame[CHECKSUM_AT + 1]] = checksum.to_be_bytes();
+    put_checksum(frame, FRAME_LEN);
 }
 
 #[inline(always)]

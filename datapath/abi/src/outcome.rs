@@ -1,6 +1,6 @@
-//! What became of a frame, for counting: of every ARP frame and neighbour solicitation, and of echo requests for our
-//! addresses. Others are not counted: they pay for a comparison or two. Whose address is asked for is looked at first:
-//! what asks for another's counts as that, whatever else is wrong with it.
+//! What became of a frame, for counting: of every ARP frame, neighbour solicitation and advertisement, and of echo
+//! requests for our addresses. Others are not counted: they pay for a comparison or two. Whose address it is about is
+//! looked at first: what is about another's counts as that, whatever else is wrong with it.
 
 /// The outcome of one frame; the discriminant is its slot in [`crate::names::OUTCOMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +14,12 @@ pub enum Outcome {
     PassedShort = 2,
     /// Passed: breaks a rule of RFC 826 or of RFC 4861 §7.1.1, or its sender is a group of stations.
     PassedMalformed = 3,
-    /// Passed: an ARP reply, or another operation than a request.
+    /// Passed: another operation of ARP than request and reply.
     PassedOperation = 4,
-    /// Passed: asks for an address that is not ours on this interface.
+    /// Passed: about an address that is not ours on this interface.
     PassedNoEntry = 5,
-    /// Passed: somebody claims one of our addresses (sender and target address are the same); a claim wants no answer.
+    /// Passed: tells of one of our addresses what needs no attention: this node's own frame that came back, or any that
+    /// comes while we yield the address.
     PassedClaim = 6,
     /// Passed: addressed on Ethernet to another station.
     PassedForeignDestination = 7,
@@ -41,11 +42,19 @@ pub enum Outcome {
     PassedEcho = 15,
     /// Dropped: an echo request for one of our addresses, beyond the rate at which they are answered.
     LimitedEcho = 16,
+    /// A request of another node's wire watch for one of our addresses, answered.
+    AnsweredProbe = 17,
+    /// Passed: a request for one of our addresses that we yielded to a claim.
+    Fenced = 18,
+    /// Passed: a member's claim that beats ours; we yield.
+    YieldedClaim = 19,
+    /// Passed: another station tells that it has one of our addresses, and we do not yield to it.
+    PassedConflict = 20,
 }
 
 impl Outcome {
     /// All of them, in the order of their slots.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Answered,
         Self::Gated,
         Self::PassedShort,
@@ -63,6 +72,10 @@ impl Outcome {
         Self::AnsweredEcho,
         Self::PassedEcho,
         Self::LimitedEcho,
+        Self::AnsweredProbe,
+        Self::Fenced,
+        Self::YieldedClaim,
+        Self::PassedConflict,
     ];
 
     /// Its slot in the map of counters.
@@ -93,6 +106,10 @@ impl Outcome {
             Self::AnsweredEcho => "answered_echo",
             Self::PassedEcho => "passed_echo",
             Self::LimitedEcho => "limited_echo",
+            Self::AnsweredProbe => "answered_probe",
+            Self::Fenced => "fenced",
+            Self::YieldedClaim => "yielded_claim",
+            Self::PassedConflict => "passed_conflict",
         }
     }
 }

@@ -49,19 +49,65 @@ impl Signal {
     #[inline(always)]
     #[must_use]
     pub const fn from_bytes(bytes: &[u8; LEN]) -> Option<Self> {
+        Raw::of(bytes).signal()
+    }
+}
+
+/// A signal as the program handles it: the same, with a value for every field whatever it is. The compiler computes with
+/// the fields of a variant before it has looked which one it is, and the kernel's verifier refuses what was never written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Raw {
+    kind: u8,
+    first: u32,
+    second: u32,
+}
+
+impl Raw {
+    /// No signal.
+    pub(crate) const NONE: Self = Self {
+        kind: 0,
+        first: 0,
+        second: 0,
+    };
+
+    #[inline(always)]
+    pub(crate) const fn of(bytes: &[u8; LEN]) -> Self {
         let magic =
             bytes[0] == MAGIC[0] && bytes[1] == MAGIC[1] && bytes[2] == MAGIC[2] && bytes[3] == MAGIC[3];
         if !magic {
-            return None;
+            return Self::NONE;
         }
-        let first = u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-        let second = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
-        match bytes[4] {
-            CLAIM => Some(Self::Claim(Order {
-                epoch: first,
-                rank: second,
-            })),
-            PROBE => Some(Self::Probe(first)),
+        Self {
+            kind: bytes[4],
+            first: u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
+            second: u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_claim(self) -> bool {
+        self.kind == CLAIM
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_probe(self) -> bool {
+        self.kind == PROBE
+    }
+
+    /// The order of a claim; of anything else a meaningless one.
+    #[inline(always)]
+    pub(crate) const fn order(self) -> Order {
+        Order {
+            epoch: self.first,
+            rank: self.second,
+        }
+    }
+
+    /// The signal, if this is one.
+    pub(crate) const fn signal(self) -> Option<Signal> {
+        match self.kind {
+            CLAIM => Some(Signal::Claim(self.order())),
+            PROBE => Some(Signal::Probe(self.first)),
             _ => None,
         }
     }

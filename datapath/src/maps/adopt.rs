@@ -7,8 +7,12 @@ use aya::{
     maps::{MapInfo, MapType},
 };
 use lightship_abi::{
-    names::{ECHO_BUCKETS, INTERFACES, LIVENESS, OUTCOMES, RESPONDER_V4, RESPONDER_V6},
+    names::{
+        ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, OUTCOMES, RESPONDER_V4, RESPONDER_V6,
+        TOMBSTONES_V4, TOMBSTONES_V6, WAKEUPS,
+    },
     outcome::OUTCOME_SLOTS,
+    wakeup::RING_BYTES,
 };
 
 use super::MapsError;
@@ -36,6 +40,12 @@ impl Layout {
             OUTCOMES | ECHO_BUCKETS => (MapType::PerCpuArray, 4, 8),
             INTERFACES => (MapType::Hash, 4, 8),
             RESPONDER_V6 => (MapType::Hash, 24, 8),
+            HOLDS_V4 => (MapType::Hash, 8, 16),
+            HOLDS_V6 => (MapType::Hash, 24, 16),
+            TOMBSTONES_V4 => (MapType::Hash, 8, 24),
+            TOMBSTONES_V6 => (MapType::Hash, 24, 24),
+            WAKEUPS => (MapType::RingBuf, 0, 0),
+            // The responder's of IPv4, and the members.
             _ => (MapType::Hash, 8, 8),
         };
         Self {
@@ -51,6 +61,7 @@ impl Layout {
             MapType::Hash => "hash".to_owned(),
             MapType::Array => "array".to_owned(),
             MapType::PerCpuArray => "percpu_array".to_owned(),
+            MapType::RingBuf => "ringbuf".to_owned(),
             other => format!("{other:?}"),
         }
     }
@@ -67,13 +78,26 @@ impl Layout {
 /// Makes the loader use what is pinned, and pin what is not, after checking that what is pinned fits. A map of our own
 /// that does not fit is from another version of ours and goes; one that others share is refused.
 pub(crate) fn adopt(loader: &mut EbpfLoader<'_>, pins: &Pins, capacity: u32) -> Result<(), MapsError> {
-    loader
-        .map_max_entries(RESPONDER_V4, capacity)
-        .map_max_entries(RESPONDER_V6, capacity);
+    for (responder, others) in [
+        (RESPONDER_V4, [HOLDS_V4, TOMBSTONES_V4]),
+        (RESPONDER_V6, [HOLDS_V6, TOMBSTONES_V6]),
+    ] {
+        // What belongs to an entry has room for as many as there can be.
+        let adopted = MapInfo::from_pin(pins.map(responder)).map_or(capacity, |info| info.max_entries());
+        loader.map_max_entries(responder, capacity);
+        for name in others {
+            loader.map_max_entries(name, capacity.max(adopted));
+        }
+    }
     for (name, pin) in pins.maps() {
         if let Ok(info) = MapInfo::from_pin(&pin) {
             let (found, expected) = (Layout::of(&info), Layout::expected(name));
-            let fits = found == expected && (name != OUTCOMES || info.max_entries() == OUTCOME_SLOTS);
+            let sized = match name {
+                OUTCOMES => info.max_entries() == OUTCOME_SLOTS,
+                WAKEUPS => info.max_entries() == RING_BYTES,
+                _ => true,
+            };
+            let fits = found == expected && sized;
             let is_shared = name == RESPONDER_V4 || name == RESPONDER_V6;
             if !fits && is_shared {
                 return Err(MapsError::Layout {

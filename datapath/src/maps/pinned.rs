@@ -21,9 +21,9 @@ pub struct Listing {
     pub name: &'static str,
     /// The kernel's word for its type.
     pub kind: String,
-    /// How many elements it holds; an array holds its capacity.
+    /// How many elements it holds; an array holds its capacity, of a ring buffer they are not counted.
     pub elements: u64,
-    /// How many it can hold.
+    /// How many it can hold; of a ring buffer, how many bytes.
     pub capacity: u32,
     /// Where it is pinned.
     pub pin: PathBuf,
@@ -74,9 +74,14 @@ fn listing(name: &'static str, pin: PathBuf) -> Result<Listing, MapsError> {
     let info = MapInfo::from_pin(&pin).map_err(|source| MapsError::Open(name, source))?;
     let (layout, capacity) = (Layout::of(&info), info.max_entries());
     let elements = match (layout.kind, layout.key_size, layout.value_size) {
-        (MapType::Hash, 8, 8) => count::<[u8; 8]>(&pin),
-        (MapType::Hash, 24, 8) => count::<[u8; 24]>(&pin),
-        (MapType::Hash, 4, 8) => count::<[u8; 4]>(&pin),
+        (MapType::Hash, 4, 8) => count::<[u8; 4], u64>(&pin),
+        (MapType::Hash, 8, 8) => count::<[u8; 8], u64>(&pin),
+        (MapType::Hash, 8, 16) => count::<[u8; 8], [u8; 16]>(&pin),
+        (MapType::Hash, 8, 24) => count::<[u8; 8], [u8; 24]>(&pin),
+        (MapType::Hash, 24, 8) => count::<[u8; 24], u64>(&pin),
+        (MapType::Hash, 24, 16) => count::<[u8; 24], [u8; 16]>(&pin),
+        (MapType::Hash, 24, 24) => count::<[u8; 24], [u8; 24]>(&pin),
+        (MapType::RingBuf, ..) => Ok(0),
         _ => Ok(capacity.into()),
     };
     let elements = elements.map_err(|source| MapsError::Read(name, source))?;
@@ -89,12 +94,12 @@ fn listing(name: &'static str, pin: PathBuf) -> Result<Listing, MapsError> {
     })
 }
 
-fn count<K: Pod>(pin: &Path) -> Result<u64, MapError> {
-    open::<K>(pin)?
+fn count<K: Pod, V: Pod>(pin: &Path) -> Result<u64, MapError> {
+    open::<K, V>(pin)?
         .keys()
         .try_fold(0, |counted, key| key.map(|_| counted + 1))
 }
 
-fn open<K: Pod>(pin: &Path) -> Result<HashMap<MapData, K, u64>, MapError> {
+fn open<K: Pod, V: Pod>(pin: &Path) -> Result<HashMap<MapData, K, V>, MapError> {
     Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
 }

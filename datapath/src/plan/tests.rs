@@ -9,6 +9,18 @@ const ETH1: InterfaceIndex = InterfaceIndex(3);
 const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 const OTHER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
 
+const HOLD: Hold = Hold::unconfirmed(Order { epoch: 5, rank: 0 });
+
+fn kept(responses_sent: u64) -> Kept {
+    Kept {
+        responses_sent,
+        fence: Fence {
+            hold: Some(HOLD),
+            tombstone: None,
+        },
+    }
+}
+
 fn entry(last: u8, interface: InterfaceIndex) -> Entry {
     Entry {
         address: Ipv4Addr::new(10, 0, 10, last).into(),
@@ -34,7 +46,8 @@ fn group(last: u16, interface: InterfaceIndex) -> Group {
 fn desired(interfaces: &[(InterfaceIndex, MacAddress)], entries: &[Entry], view: View) -> Desired {
     Desired {
         interfaces: interfaces.iter().copied().collect(),
-        entries: entries.iter().copied().collect(),
+        entries: entries.iter().map(|&entry| (entry, HOLD)).collect(),
+        members: BTreeSet::new(),
         view,
     }
 }
@@ -43,7 +56,9 @@ fn observed(attachment: Attachment, entries: &[(Entry, u64)]) -> Observed {
     Observed {
         attached: [(ETH0, attachment)].into(),
         interfaces: [(ETH0, MAC)].into(),
-        entries: entries.iter().copied().collect(),
+        entries: entries.iter().map(|&(entry, sent)| (entry, kept(sent))).collect(),
+        strays: BTreeMap::new(),
+        members: [(MAC, Member::Own)].into(),
         groups: BTreeSet::new(),
     }
 }
@@ -60,8 +75,23 @@ fn apply(mut kernel: Observed, actions: &[Action]) -> Observed {
             Action::Detach(interface) => drop(kernel.attached.remove(&interface)),
             Action::JoinGroup(group) => drop(kernel.groups.insert(group)),
             Action::LeaveGroup(group) => drop(kernel.groups.remove(&group)),
-            Action::AddEntry(entry) => drop(kernel.entries.insert(entry, 0)),
-            Action::RemoveEntry(entry) => drop(kernel.entries.remove(&entry)),
+            Action::SetMember(mac, member) => drop(kernel.members.insert(mac, member)),
+            Action::ForgetMember(mac) => drop(kernel.members.remove(&mac)),
+            Action::AddEntry(entry, hold) => {
+                let left = kernel.strays.remove(&entry).unwrap_or_default();
+                let kept = kernel.entries.entry(entry).or_default();
+                kept.fence = Fence {
+                    hold: Some(hold),
+                    ..left
+                };
+            }
+            Action::SetHold(entry, hold) => {
+                kernel.entries.get_mut(&entry).unwrap().fence.hold = Some(hold);
+            }
+            Action::RemoveEntry(entry) => {
+                kernel.entries.remove(&entry);
+                kernel.strays.remove(&entry);
+            }
             Action::Announce(..) => {}
         }
     }
@@ -74,10 +104,11 @@ fn from_nothing_what_answers_is_built_in_order() {
     assert_eq!(
         plan(&wanted, &Observed::default()),
         [
+            Action::SetMember(MAC, Member::Own),
             Action::SetMac(ETH0, MAC),
             Action::Attach(ETH0),
-            Action::AddEntry(entry(0, ETH0)),
-            Action::Announce(entry(0, ETH0), MAC),
+            Action::AddEntry(entry(0, ETH0), HOLD),
+            Action::Announce(entry(0, ETH0), MAC, HOLD.order),
         ]
     );
 }
@@ -97,10 +128,10 @@ fn a_group_is_joined_before_it_is_asked_and_left_with_its_last_address() {
     let actions = plan(&both, &found);
     let answered = [
         Action::JoinGroup(group(1, ETH0)),
-        Action::AddEntry(one),
-        Action::Announce(one, MAC),
-        Action::AddEntry(other),
-        Action::Announce(other, MAC),
+        Action::AddEntry(one, HOLD),
+        Action::Announce(one, MAC, HOLD.order),
+        Action::AddEntry(other, HOLD),
+        Action::Announce(other, MAC, HOLD.order),
     ];
     assert_eq!(actions, answered);
     let held = apply(found, &actions);
@@ -129,7 +160,8 @@ fn what_goes_goes_in_order() {
         [
             Action::RemoveEntry(entry(0, ETH0)),
             Action::Detach(ETH0),
-            Action::ForgetMac(ETH0)
+            Action::ForgetMac(ETH0),
+            Action::ForgetMember(MAC),
         ]
     );
 }
@@ -138,7 +170,14 @@ fn what_goes_goes_in_order() {
 fn a_new_hardware_address_needs_no_new_program() {
     let wanted = desired(&[(ETH0, OTHER_MAC)], &[entry(0, ETH0)], View::Complete);
     let found = observed(Attachment::Current, &[(entry(0, ETH0), 7)]);
-    assert_eq!(plan(&wanted, &found), [Action::SetMac(ETH0, OTHER_MAC)]);
+    assert_eq!(
+        plan(&wanted, &found),
+        [
+            Action::SetMember(OTHER_MAC, Member::Own),
+            Action::SetMac(ETH0, OTHER_MAC),
+            Action::ForgetMember(MAC)
+        ]
+    );
 }
 
 #[test]
@@ -154,6 +193,19 @@ fn an_interface_made_again_under_its_index_is_attached_anew() {
 fn an_entry_waits_for_its_interface() {
     let wanted = desired(&[(ETH0, MAC)], &[entry(0, ETH1)], View::Complete);
     assert_eq!(plan(&wanted, &observed(Attachment::Current, &[])), []);
+}
+
+fn wanting(
+    interfaces: BTreeMap<InterfaceIndex, MacAddress>,
+    entries: BTreeSet<Entry>,
+    view: View,
+) -> Desired {
+    Desired {
+        interfaces,
+        entries: entries.into_iter().map(|entry| (entry, HOLD)).collect(),
+        members: BTreeSet::new(),
+        view,
+    }
 }
 
 prop_compose! {
@@ -180,9 +232,10 @@ prop_compose! {
     ) -> Observed {
         let kinds = [Attachment::Current, Attachment::Outdated, Attachment::Dead];
         let attached = attached.into_iter().map(|(index, kind)| (InterfaceIndex(index), kinds[kind])).collect();
-        let entries = entries.into_iter().zip(1..).collect();
+        let entries = entries.into_iter().zip((1..).map(kept)).collect();
+        let members = interfaces.values().map(|&mac| (mac, Member::Own)).collect();
         let groups = groups.into_iter().map(|(last, index)| group(last, InterfaceIndex(index))).collect();
-        Observed { attached, interfaces, entries, groups }
+        Observed { attached, interfaces, entries, strays: BTreeMap::new(), members, groups }
     }
 }
 
@@ -191,25 +244,25 @@ proptest! {
     fn a_complete_view_is_reached_in_one_step(
         interfaces in some_macs(), entries in some_entries(), kernel in some_kernel(),
     ) {
-        let wanted = Desired { interfaces, entries, view: View::Complete };
+        let wanted = wanting(interfaces, entries, View::Complete);
         let reached = apply(kernel.clone(), &plan(&wanted, &kernel));
         prop_assert_eq!(&reached.interfaces, &wanted.interfaces);
         let all_current = wanted.interfaces.keys().map(|interface| (*interface, Attachment::Current)).collect();
         prop_assert_eq!(&reached.attached, &all_current);
-        let answerable: BTreeSet<_> = wanted.entries.iter().copied()
+        let answerable: BTreeSet<_> = wanted.entries.keys().copied()
             .filter(|entry| wanted.interfaces.contains_key(&entry.interface)).collect();
         let asked_through: BTreeSet<_> = answerable.iter().filter_map(Group::of).collect();
         prop_assert_eq!(&reached.groups, &asked_through);
         prop_assert_eq!(reached.entries.keys().copied().collect::<BTreeSet<_>>(), answerable);
-        for (entry, counter) in &reached.entries {
-            prop_assert_eq!(*counter, kernel.entries.get(entry).copied().unwrap_or(0), "counters are kept");
+        for (entry, kept) in &reached.entries {
+            prop_assert_eq!(kept.responses_sent, kernel.entries.get(entry).map_or(0, |kept| kept.responses_sent), "counters are kept");
         }
         prop_assert_eq!(plan(&wanted, &reached), []);
     }
 
     #[test]
     fn a_partial_view_only_adds(interfaces in some_macs(), entries in some_entries(), kernel in some_kernel()) {
-        let wanted = Desired { interfaces, entries, view: View::Partial };
+        let wanted = wanting(interfaces, entries, View::Partial);
         let reached = apply(kernel.clone(), &plan(&wanted, &kernel));
         for (entry, counter) in &kernel.entries {
             prop_assert_eq!(reached.entries.get(entry), Some(counter));
@@ -224,13 +277,13 @@ proptest! {
     fn announced_is_exactly_what_is_added(
         interfaces in some_macs(), entries in some_entries(), kernel in some_kernel(),
     ) {
-        let wanted = Desired { interfaces, entries, view: View::Complete };
+        let wanted = wanting(interfaces, entries, View::Complete);
         let actions = plan(&wanted, &kernel);
         let added: Vec<_> = actions.iter().filter_map(|action| match action {
-            Action::AddEntry(entry) => Some(*entry), _ => None,
+            Action::AddEntry(entry, _) => Some(*entry), _ => None,
         }).collect();
         let announced: Vec<_> = actions.iter().filter_map(|action| match action {
-            Action::Announce(entry, _) => Some(*entry), _ => None,
+            Action::Announce(entry, ..) => Some(*entry), _ => None,
         }).collect();
         prop_assert_eq!(added, announced);
     }

@@ -1,23 +1,30 @@
 //! The compiled program with maps of its own, and the native decision on tables that hold the same.
 
 use aya::{
-    Ebpf, EbpfLoader,
-    maps::{Array, HashMap, PerCpuArray, PerCpuValues},
+    Ebpf, EbpfLoader, Pod,
+    maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues, RingBuf},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
 use lightship_abi::{
     arp, echo,
+    fence::{HoldValue, Tombstone},
     kind::{self, Glance, Kind, Ping},
-    layout::{InterfaceValue, ResponderV4Key, ResponderV6Key},
+    layout::{self, InterfaceValue, MemberKey, ResponderV4Key, ResponderV6Key},
     liveness::Gate,
     mac::MacAddress,
     names::{
-        ANSWER_ECHO, ECHO_BUCKETS, INGRESS_PROGRAM, INTERFACES, LIVENESS, MAX_LIVENESS, OUTCOMES,
-        RESPONDER_V4, RESPONDER_V6,
+        ANSWER_ECHO, ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INGRESS_PROGRAM, INTERFACES, LIVENESS, MAX_LIVENESS,
+        MEMBERS, OUTCOMES, RESPONDER_V4, RESPONDER_V6, TOMBSTONES_V4, TOMBSTONES_V6, WAKEUPS,
     },
     ndp::{self, BLOCK_LEN},
+    order::Order,
     outcome::Outcome,
-    verdict::{self, Arrival, Leave, Tables, Verdict},
+    signal,
+    verdict::{
+        self, Arrival, Leave, Station, Tables, Verdict,
+        told::{Judgement, Teller},
+    },
+    wakeup::Wakeup,
 };
 
 use crate::sandbox;
@@ -34,6 +41,12 @@ pub(crate) const NEXT: u32 = u32::MAX;
 pub(crate) const REDIRECT: u32 = 7;
 pub(crate) const DROP: u32 = 2;
 
+/// Another member's station, and another interface of this node.
+pub(crate) const MEMBER: [u8; 6] = [2, 0, 0, 0, 0, 3];
+pub(crate) const SIBLING: [u8; 6] = [2, 0, 0, 0, 0, 4];
+/// By which binding the addresses are held.
+pub(crate) const ORDER: Order = Order { epoch: 5, rank: 1 };
+
 /// The program with maps of its own, pinned nowhere.
 pub(crate) struct Responder {
     ebpf: Ebpf,
@@ -48,14 +61,37 @@ pub(crate) struct Result {
     pub(crate) responses_sent: u64,
 }
 
+fn keys() -> ([u8; 8], [u8; 24]) {
+    let (v4, v6) = (
+        ResponderV4Key::new(VIP, LOOPBACK),
+        ResponderV6Key::new(VIP6, LOOPBACK),
+    );
+    (v4.to_bytes(), v6.to_bytes())
+}
+
 impl Responder {
     pub(crate) fn load() -> Self {
         Self::load_with(MAX_AGE_NS)
     }
 
     pub(crate) fn load_with(max_age_ns: u64) -> Self {
+        Self::load_by(max_age_ns, None)
+    }
+
+    /// With a place for one tombstone of each family.
+    pub(crate) fn load_cramped() -> Self {
+        Self::load_by(MAX_AGE_NS, Some(1))
+    }
+
+    fn load_by(max_age_ns: u64, places: Option<u32>) -> Self {
         sandbox::require_root();
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        if let Some(places) = places {
+            loader
+                .map_max_entries(TOMBSTONES_V4, places)
+                .map_max_entries(TOMBSTONES_V6, places);
+        }
+        let mut ebpf = loader
             .override_global(MAX_LIVENESS, &max_age_ns, true)
             .override_global(ANSWER_ECHO, &1_u32, true)
             .load(aya::include_bytes_aligned!("../../responder.o"))
@@ -87,8 +123,77 @@ impl Responder {
         interfaces
             .insert(LOOPBACK, InterfaceValue::new(OURS).to_bytes(), 0)
             .expect("an insertion");
+        let hold = HoldValue {
+            order: ORDER,
+            confirmed_ns: 0,
+        };
+        responder.hold(Some(hold));
+        for (mac, member) in [(MEMBER, layout::MEMBER), (SIBLING, layout::OWN)] {
+            let key = MemberKey::new(MacAddress(mac)).to_bytes();
+            responder
+                .map::<[u8; 8], u64>(MEMBERS)
+                .insert(key, member, 0)
+                .expect("an insertion");
+        }
         responder.beat(sandbox::monotonic_ns());
         responder
+    }
+
+    pub(crate) fn map<K: Pod, V: Pod>(&mut self, name: &str) -> HashMap<&mut MapData, K, V> {
+        self.ebpf
+            .map_mut(name)
+            .expect("a map")
+            .try_into()
+            .expect("a hash")
+    }
+
+    /// Sets what the program knows of the binding of both addresses.
+    pub(crate) fn hold(&mut self, hold: Option<HoldValue>) {
+        let (v4, v6) = keys();
+        if let Some(hold) = hold {
+            self.map::<[u8; 8], [u8; 16]>(HOLDS_V4)
+                .insert(v4, hold.to_bytes(), 0)
+                .expect("an insertion");
+            self.map::<[u8; 24], [u8; 16]>(HOLDS_V6)
+                .insert(v6, hold.to_bytes(), 0)
+                .expect("an insertion");
+        } else {
+            self.map::<[u8; 8], [u8; 16]>(HOLDS_V4)
+                .remove(&v4)
+                .expect("a removal");
+            self.map::<[u8; 24], [u8; 16]>(HOLDS_V6)
+                .remove(&v6)
+                .expect("a removal");
+        }
+    }
+
+    /// The tombstones of both addresses.
+    pub(crate) fn tombstones(&mut self) -> [Option<Tombstone>; 2] {
+        let (v4, v6) = keys();
+        let v4 = self.map::<[u8; 8], [u8; 24]>(TOMBSTONES_V4).get(&v4, 0).ok();
+        let v6 = self.map::<[u8; 24], [u8; 24]>(TOMBSTONES_V6).get(&v6, 0).ok();
+        [v4, v6].map(|value| Tombstone::from_bytes(&value?))
+    }
+
+    /// Makes places for the tombstones of both addresses, empty ones.
+    pub(crate) fn make_places(&mut self) {
+        let (v4, v6) = keys();
+        self.map::<[u8; 8], [u8; 24]>(TOMBSTONES_V4)
+            .insert(v4, [0; 24], 0)
+            .expect("an insertion");
+        self.map::<[u8; 24], [u8; 24]>(TOMBSTONES_V6)
+            .insert(v6, [0; 24], 0)
+            .expect("an insertion");
+    }
+
+    /// Takes what the program told.
+    pub(crate) fn wakeups(&mut self) -> Vec<Wakeup> {
+        let mut ring = RingBuf::try_from(self.ebpf.map_mut(WAKEUPS).expect("a map")).expect("a ring");
+        let mut records = Vec::new();
+        while let Some(record) = ring.next() {
+            records.push(Wakeup::from_bytes(record.first_chunk().expect("a whole record")));
+        }
+        records
     }
 
     fn enter(&mut self, ip: [u8; 4], ifindex: u32) {
@@ -130,18 +235,14 @@ impl Responder {
             .expect("a map")
             .try_into()
             .expect("a hash");
-        let sent = map
-            .get(&ResponderV4Key::new(VIP, LOOPBACK).to_bytes(), 0)
-            .expect("an entry");
+        let sent = map.get(&keys().0, 0).unwrap_or(0);
         let map: HashMap<_, [u8; 24], u64> = self
             .ebpf
             .map(RESPONDER_V6)
             .expect("a map")
             .try_into()
             .expect("a hash");
-        sent + map
-            .get(&ResponderV6Key::new(VIP6, LOOPBACK).to_bytes(), 0)
-            .expect("an entry")
+        sent + map.get(&keys().1, 0).unwrap_or(0)
     }
 
     /// Fills every processor's allowance of echo replies.
@@ -209,8 +310,8 @@ impl Responder {
     }
 }
 
-/// The tables of [`Responder::load`], natively.
-struct Native;
+/// The tables of [`Responder::load`], natively, with a tombstone for both addresses.
+struct Native(Tombstone);
 
 impl Tables for Native {
     type Entry = u64;
@@ -234,7 +335,40 @@ impl Tables for Native {
     fn leave_to_echo(&self) -> Leave {
         Leave::Granted
     }
+
+    fn hold_v4(&self, _: &ResponderV4Key) -> HoldValue {
+        HOLD
+    }
+
+    fn hold_v6(&self, _: &ResponderV6Key) -> HoldValue {
+        HOLD
+    }
+
+    fn tombstone_v4(&self, _: &ResponderV4Key) -> Tombstone {
+        self.0
+    }
+
+    fn tombstone_v6(&self, _: &ResponderV6Key) -> Tombstone {
+        self.0
+    }
+
+    fn station(&self, mac: MacAddress) -> Station {
+        match mac.0 {
+            MEMBER => Station::Member,
+            SIBLING => Station::Own,
+            _ => Station::Stranger,
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        1
+    }
 }
+
+const HOLD: HoldValue = HoldValue {
+    order: ORDER,
+    confirmed_ns: 0,
+};
 
 struct Rest<'a>(&'a [u8]);
 
@@ -246,26 +380,55 @@ impl ndp::Options for Rest<'_> {
 
 /// What the library makes of a frame.
 pub(crate) fn native(frame: &[u8]) -> Result {
-    let arrival = Arrival {
-        ifindex: LOOPBACK,
-        length: frame.len(),
-    };
+    native_with(frame, Tombstone::NONE)
+}
+
+/// The same after both addresses yielded to this claim.
+pub(crate) fn native_with(frame: &[u8], tombstone: Tombstone) -> Result {
+    let (arrival, tables) = (
+        Arrival {
+            ifindex: LOOPBACK,
+            length: frame.len(),
+        },
+        &Native(tombstone),
+    );
     let ethertype = u16::from_be_bytes([frame[12], frame[13]]);
     let glance = || Glance::new(Glance::AT.map(|at| frame.get(at).copied().unwrap_or(0)));
-    let judged = match kind::of(ethertype, Ping::Answered, glance) {
-        Kind::Other => None,
-        Kind::Arp => Some(in_place::<{ arp::FRAME_LEN }, _>(frame, |head| {
-            Some(verdict::arp::decide(head, LOOPBACK, &Native))
-        })),
-        Kind::Solicitation => Some(solicitation(frame, arrival)),
-        Kind::EchoV4 => Some(in_place::<{ echo::V4_LEN }, _>(frame, |head| {
-            verdict::echo::decide_v4(head, arrival, &Native)
-        })),
-        Kind::EchoV6 => Some(in_place::<{ echo::V6_LEN }, _>(frame, |head| {
-            verdict::echo::decide_v6(head, arrival, &Native)
-        })),
-    };
-    judged.unwrap_or_else(|| untouched(frame, None))
+    match kind::of(ethertype, Ping::Answered, glance) {
+        Kind::Other => untouched(frame, None),
+        Kind::Arp => in_place::<{ arp::FRAME_LEN }, _>(frame, Outcome::Answered, |head| {
+            let padding = || {
+                frame
+                    .get(arp::FRAME_LEN..)?
+                    .first_chunk::<{ signal::LEN }>()
+                    .copied()
+            };
+            let sender = arp::Glance::of(head).sender();
+            match verdict::arp::decide(head, LOOPBACK, padding, tables) {
+                Verdict::Judge(teller) => {
+                    let key = ResponderV4Key::new(sender, LOOPBACK);
+                    Some(judged(verdict::told::judge(&key, LOOPBACK, teller, tables)))
+                }
+                verdict => Some(verdict),
+            }
+        }),
+        Kind::Solicitation => solicitation(frame, arrival, tables),
+        Kind::Advertisement => advertisement(frame, arrival, tables),
+        Kind::EchoV4 => in_place::<{ echo::V4_LEN }, _>(frame, Outcome::AnsweredEcho, |head| {
+            verdict::echo::decide_v4(head, arrival, tables)
+        }),
+        Kind::EchoV6 => in_place::<{ echo::V6_LEN }, _>(frame, Outcome::AnsweredEcho, |head| {
+            verdict::echo::decide_v6(head, arrival, tables)
+        }),
+    }
+}
+
+fn judged<E>(judgement: Judgement) -> Verdict<E> {
+    Verdict::Pass(match judgement {
+        Judgement::Ignore(outcome) => outcome,
+        Judgement::Yield(..) => Outcome::YieldedClaim,
+        Judgement::Report(_) => Outcome::PassedConflict,
+    })
 }
 
 fn untouched(frame: &[u8], outcome: Option<Outcome>) -> Result {
@@ -277,42 +440,53 @@ fn untouched(frame: &[u8], outcome: Option<Outcome>) -> Result {
     }
 }
 
-fn solicitation(frame: &[u8], arrival: Arrival) -> Result {
+fn answered(frame: Vec<u8>, outcome: Outcome) -> Result {
+    Result {
+        code: REDIRECT,
+        frame,
+        outcome: Some(outcome),
+        responses_sent: u64::from(outcome == Outcome::Answered),
+    }
+}
+
+fn solicitation(frame: &[u8], arrival: Arrival, tables: &Native) -> Result {
     let Some(head) = frame.first_chunk::<{ ndp::HEAD_LEN }>() else {
         return untouched(frame, Some(Outcome::PassedShort));
     };
     let mut reply = [0; ndp::FRAME_LEN];
     reply[..ndp::HEAD_LEN].copy_from_slice(head);
-    match verdict::ndp::decide(&mut reply, arrival, &Rest(frame), &Native) {
-        Verdict::Answer(counted) => Result {
-            code: REDIRECT,
-            frame: reply.to_vec(),
-            outcome: Some(Outcome::Answered),
-            responses_sent: counted,
-        },
+    match verdict::ndp::decide(&mut reply, arrival, &Rest(frame), tables) {
+        Verdict::Answer(_) => answered(reply.to_vec(), Outcome::Answered),
+        Verdict::AnswerProbe => answered(reply.to_vec(), Outcome::AnsweredProbe),
         Verdict::Pass(outcome) | Verdict::Drop(outcome) => untouched(frame, Some(outcome)),
+        Verdict::Judge(teller) => told_v6(frame, teller, tables),
     }
 }
 
-trait Counted {
-    fn counted(self) -> (Outcome, u64);
-}
-
-impl Counted for u64 {
-    fn counted(self) -> (Outcome, u64) {
-        (Outcome::Answered, self)
+fn advertisement(frame: &[u8], arrival: Arrival, tables: &Native) -> Result {
+    let Some(head) = frame.first_chunk::<{ ndp::HEAD_LEN }>() else {
+        return untouched(frame, Some(Outcome::PassedShort));
+    };
+    let mut room = [0; ndp::FRAME_LEN];
+    room[..ndp::HEAD_LEN].copy_from_slice(head);
+    match verdict::ndp::hear(&room, arrival, &Rest(frame), tables) {
+        Ok(teller) => told_v6(frame, teller, tables),
+        Err(outcome) => untouched(frame, Some(outcome)),
     }
 }
 
-impl Counted for () {
-    fn counted(self) -> (Outcome, u64) {
-        (Outcome::AnsweredEcho, 0)
+fn told_v6(frame: &[u8], teller: Teller, tables: &Native) -> Result {
+    let key = ResponderV6Key::new(VIP6, LOOPBACK);
+    match judged::<()>(verdict::told::judge(&key, LOOPBACK, teller, tables)) {
+        Verdict::Pass(outcome) => untouched(frame, Some(outcome)),
+        other => panic!("{other:?} of a frame that tells"),
     }
 }
 
-fn in_place<const N: usize, C: Counted>(
+fn in_place<const N: usize, E>(
     frame: &[u8],
-    decide: impl FnOnce(&mut [u8; N]) -> Option<Verdict<C>>,
+    counted: Outcome,
+    decide: impl FnOnce(&mut [u8; N]) -> Option<Verdict<E>>,
 ) -> Result {
     let Some((head, rest)) = frame.split_first_chunk::<N>() else {
         let is_arp = frame[12..14] == [8, 6];
@@ -320,16 +494,9 @@ fn in_place<const N: usize, C: Counted>(
     };
     let mut head = *head;
     match decide(&mut head) {
-        None => untouched(frame, None),
-        Some(Verdict::Answer(entry)) => {
-            let (outcome, responses_sent) = entry.counted();
-            Result {
-                code: REDIRECT,
-                frame: [&head[..], rest].concat(),
-                outcome: Some(outcome),
-                responses_sent,
-            }
-        }
+        Some(Verdict::Answer(_)) => answered([&head[..], rest].concat(), counted),
+        Some(Verdict::AnswerProbe) => answered([&head[..], rest].concat(), Outcome::AnsweredProbe),
         Some(Verdict::Pass(outcome) | Verdict::Drop(outcome)) => untouched(frame, Some(outcome)),
+        Some(Verdict::Judge(_)) | None => untouched(frame, None),
     }
 }

@@ -1,14 +1,15 @@
 //! What an agent does, in a sandbox: open the data path, want addresses, bring the kernel there.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 
 use aya::programs::{SchedClassifier, TcAttachType};
 use lightship_datapath::{
-    Datapath, Entry, InterfaceIndex, MacAddress, Options,
-    plan::{Action, Desired, View, plan},
+    Datapath, Entry, InterfaceIndex, MacAddress, Options, Order,
+    plan::{Action, Confirmation, Desired, Hold, View, plan},
 };
 
 use super::{Station, index_of, mac_of, request};
@@ -19,6 +20,12 @@ pub(crate) const CLIENT: [u8; 4] = [10, 0, 10, 99];
 pub(crate) const SOON: Duration = Duration::from_secs(2);
 /// Long enough for an answer that must not come.
 pub(crate) const NEVER: Duration = Duration::from_millis(150);
+
+/// By which binding addresses are answered where a test says nothing else.
+pub(crate) const HOLD: Hold = Hold {
+    order: Order { epoch: 5, rank: 0 },
+    confirmed: Confirmation::Unconfirmed,
+};
 
 pub(crate) fn open() -> Datapath {
     Datapath::open(&Options::default()).expect("a data path")
@@ -49,8 +56,9 @@ pub(crate) fn desired_of(addresses: &[IpAddr]) -> Desired {
         interfaces: [(interface, MacAddress(mac_of("near")))].into(),
         entries: addresses
             .iter()
-            .map(|&address| Entry { address, interface })
+            .map(|&address| (Entry { address, interface }, HOLD))
             .collect(),
+        members: BTreeSet::new(),
         view: View::Complete,
     }
 }

@@ -1,38 +1,97 @@
 //! The decision about an ARP frame.
 
-use super::{Tables, Verdict};
+use super::{Key as _, Tables, Verdict, told::Teller};
 use crate::{
-    arp::{self, FRAME_LEN, Intent, NotRequest},
+    arp::{self, FRAME_LEN, Glance, Operation, Unfit},
     layout::ResponderV4Key,
     liveness::Gate,
     mac::MacAddress,
     outcome::Outcome,
+    signal::{self, Raw},
 };
 
-/// Decides about the first bytes of an ARP frame that came in on `ifindex`, and makes them the reply if the verdict is
-/// to answer.
+/// How a frame is about one of our addresses.
+enum About<E> {
+    /// It tells of it: its sender says to have it.
+    Told,
+    /// It asks for it.
+    Asked(ResponderV4Key, E),
+}
+
+/// Whether a frame is about none of our addresses on `ifindex`, by the part of it that tells.
 #[inline(always)]
-pub fn decide<T: Tables>(frame: &mut [u8; FRAME_LEN], ifindex: u32, tables: &T) -> Verdict<T::Entry> {
-    let Some(entry) = tables.entry_v4(&ResponderV4Key::new(arp::target(frame), ifindex)) else {
+pub fn is_for_others<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> bool {
+    about(glance, ifindex, tables).is_none()
+}
+
+/// Who says to have one of our addresses is looked at first, whatever it asks.
+#[inline(always)]
+fn about<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> Option<About<T::Entry>> {
+    let sender = ResponderV4Key::new(glance.sender(), ifindex);
+    let target = ResponderV4Key::new(glance.target(), ifindex);
+    if sender.ip4 != 0 && tables.entry_v4(&sender).is_some() {
+        return Some(About::Told);
+    }
+    if glance.is_reply() || sender.ip4 == target.ip4 {
+        return None;
+    }
+    let entry = tables.entry_v4(&target)?;
+    Some(About::Asked(target, entry))
+}
+
+/// Decides about the first bytes of an ARP frame that came in on `ifindex`, and makes them the reply if the verdict is
+/// to answer. `padding` reads what may be a signal behind them.
+#[inline(always)]
+pub fn decide<T: Tables>(
+    frame: &mut [u8; FRAME_LEN],
+    ifindex: u32,
+    padding: impl FnOnce() -> Option<[u8; signal::LEN]>,
+    tables: &T,
+) -> Verdict<T::Entry> {
+    let Some(about) = about(&Glance::of(frame), ifindex, tables) else {
         return Verdict::Pass(Outcome::PassedNoEntry);
     };
-    let request = match arp::parse(frame) {
-        Ok(request) => request,
-        Err(NotRequest::Malformed) => return Verdict::Pass(Outcome::PassedMalformed),
-        Err(NotRequest::Operation) => return Verdict::Pass(Outcome::PassedOperation),
+    let operation = match arp::parse(frame) {
+        Ok(operation) => operation,
+        Err(Unfit::Malformed) => return Verdict::Pass(Outcome::PassedMalformed),
+        Err(Unfit::Operation) => return Verdict::Pass(Outcome::PassedOperation),
     };
-    if request.intent == Intent::Claim {
-        return Verdict::Pass(Outcome::PassedClaim);
-    }
+    let (key, entry) = match about {
+        About::Told => {
+            let (source, hardware) = (arp::source(frame), arp::sender_hardware(frame));
+            return Verdict::Judge(teller(source, hardware, padding()));
+        }
+        // A reply is about its sender alone.
+        About::Asked(..) if operation == Operation::Reply => return Verdict::Pass(Outcome::PassedNoEntry),
+        About::Asked(key, entry) => (key, entry),
+    };
     let Some(mac) = tables.interface(ifindex) else {
         return Verdict::Pass(Outcome::PassedUnknownInterface);
     };
-    if request.destination != MacAddress::BROADCAST && request.destination != mac {
+    let destination = arp::destination(frame);
+    if destination != MacAddress::BROADCAST && destination != mac {
         return Verdict::Pass(Outcome::PassedForeignDestination);
+    }
+    if key.is_fenced(tables) {
+        return Verdict::Pass(Outcome::Fenced);
     }
     if tables.gate() == Gate::Closed {
         return Verdict::Pass(Outcome::Gated);
     }
+    let verdict = Verdict::answer(entry, signal(padding()));
     arp::make_reply(frame, mac);
-    Verdict::Answer(entry)
+    verdict
+}
+
+/// Who tells of its address by a frame that was found sound: from this station by its Ethernet header, with this
+/// hardware address for the sender's and this behind it.
+#[inline(always)]
+#[must_use]
+pub fn teller(source: MacAddress, hardware: MacAddress, padding: Option<[u8; signal::LEN]>) -> Teller {
+    Teller::new(source, hardware, signal(padding))
+}
+
+#[inline(always)]
+fn signal(padding: Option<[u8; signal::LEN]>) -> Raw {
+    padding.map_or(Raw::NONE, |bytes| Raw::of(&bytes))
 }

@@ -1,6 +1,6 @@
 //! The decision about an echo request. Replies are not counted on the entry, whose counter means address resolution.
 
-use super::{Arrival, Leave, Tables, Verdict};
+use super::{Arrival, Key, Leave, Tables, Verdict};
 use crate::{
     echo::{self, V4_LEN, V6_LEN},
     layout::{ResponderV4Key, ResponderV6Key},
@@ -13,9 +13,10 @@ use crate::{
 /// answer. No outcome is counted for addresses that are not ours: the node's own pings pay for no more than a look-up.
 #[inline(always)]
 pub fn decide_v4<T: Tables>(frame: &mut [u8; V4_LEN], arrival: Arrival, tables: &T) -> Option<Verdict<()>> {
-    tables.entry_v4(&ResponderV4Key::new(echo::target_v4(frame), arrival.ifindex))?;
+    let key = ResponderV4Key::new(echo::target_v4(frame), arrival.ifindex);
+    tables.entry_v4(&key)?;
     let answerable = |mac| echo::is_answerable_v4(frame, arrival.length, mac);
-    let verdict = decide(arrival, tables, answerable);
+    let verdict = decide(&key, arrival, tables, answerable);
     if verdict == Verdict::Answer(()) {
         echo::make_reply_v4(frame);
     }
@@ -25,9 +26,10 @@ pub fn decide_v4<T: Tables>(frame: &mut [u8; V4_LEN], arrival: Arrival, tables: 
 /// As [`decide_v4`].
 #[inline(always)]
 pub fn decide_v6<T: Tables>(frame: &mut [u8; V6_LEN], arrival: Arrival, tables: &T) -> Option<Verdict<()>> {
-    tables.entry_v6(&ResponderV6Key::new(echo::target_v6(frame), arrival.ifindex))?;
+    let key = ResponderV6Key::new(echo::target_v6(frame), arrival.ifindex);
+    tables.entry_v6(&key)?;
     let answerable = |mac| echo::is_answerable_v6(frame, arrival.length, mac);
-    let verdict = decide(arrival, tables, answerable);
+    let verdict = decide(&key, arrival, tables, answerable);
     if verdict == Verdict::Answer(()) {
         echo::make_reply_v6(frame);
     }
@@ -35,7 +37,8 @@ pub fn decide_v6<T: Tables>(frame: &mut [u8; V6_LEN], arrival: Arrival, tables: 
 }
 
 #[inline(always)]
-fn decide<T: Tables>(
+fn decide<T: Tables, K: Key>(
+    key: &K,
     arrival: Arrival,
     tables: &T,
     answerable: impl FnOnce(MacAddress) -> bool,
@@ -45,6 +48,9 @@ fn decide<T: Tables>(
     };
     if !answerable(mac) {
         return Verdict::Pass(Outcome::PassedEcho);
+    }
+    if key.is_fenced(tables) {
+        return Verdict::Pass(Outcome::Fenced);
     }
     if tables.gate() == Gate::Closed {
         return Verdict::Pass(Outcome::Gated);
