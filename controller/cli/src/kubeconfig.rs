@@ -56,6 +56,9 @@ pub(crate) enum Error {
 pub(crate) async fn client(flag: Option<&Path>, asker: Asker) -> Result<Client, Error> {
     let mut config = config(flag, asker).await?;
     config.connect_timeout = Some(PATIENCE);
+    // A daemon has to know of each try: of a write that was not answered and is silently sent again, the answer says
+    // nothing about the first, and its time at the API server starts anew.
+    config.default_retry = asker == Asker::Person;
     let url = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|source| Error::Client {
         url: url.clone(),

@@ -1,9 +1,10 @@
 //! Addresses that a write of ours may have put into a status or a lease, or may yet: nobody else's until that is known.
 //!
 //! A write that was not answered is not a write that failed. The API server gives it up after a limit, but counts that
-//! from when it gets the write, and an API server that was frozen gets it when it thaws. So the time starts with the
-//! first read that is answered: the API server is there again, and has what was sent to it. When it is over, another
-//! read tells for good; until that, the address is treated as shown.
+//! from when it gets the write, and one that was frozen gets it when it thaws; and when its store was frozen, what was
+//! given up is carried out even so (seen with etcd). So the time starts with the first read that is answered: both are
+//! there again, and have what was sent to them. When it is over, another read tells for good; until that, the address
+//! is treated as shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
