@@ -3,15 +3,22 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, ensure};
 use futures::io::{AsyncBufRead, AsyncBufReadExt as _};
 use futures::stream::StreamExt as _;
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{Api, ListParams};
 
-/// An open watch of all services.
-pub(crate) struct Observer(futures::io::Lines<Pin<Box<dyn AsyncBufRead + Send>>>);
+/// A watch of all services.
+pub(crate) struct Observer {
+    client: Client,
+    /// Of the last change that was seen.
+    version: String,
+    changes: Changes,
+}
+
+type Changes = futures::io::Lines<Pin<Box<dyn AsyncBufRead + Send>>>;
 
 impl Observer {
     /// Watches from now on.
@@ -19,12 +26,13 @@ impl Observer {
         let all: Api<Service> = Api::all(client.clone());
         let now = all.list(&ListParams::default().limit(1)).await?.metadata;
         let version = now.resource_version.unwrap_or_default();
-        let uri = format!("/api/v1/services?watch=1&timeoutSeconds=3600&resourceVersion={version}");
-        let stream = client
-            .request_stream(http::Request::get(uri).body(vec![])?)
-            .await?;
-        let stream: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(stream);
-        Ok(Self(stream.lines()))
+        let changes = changes(client, &version).await?;
+        let client = client.clone();
+        Ok(Self {
+            client,
+            version,
+            changes,
+        })
     }
 
     /// Waits until so many services were seen with an address.
@@ -39,13 +47,33 @@ impl Observer {
     /// Waits for a change of this kind and says of which service.
     pub(crate) async fn until(&mut self, meant: impl Fn(&str) -> bool) -> Result<String> {
         loop {
-            let line = self.0.next().await;
-            let line = line.context("failed to watch services: the watch ended")??;
+            let Some(line) = self.changes.next().await else {
+                // The API server closes a watch that does not keep up, as on a busy machine.
+                self.changes = changes(&self.client, &self.version).await?;
+                continue;
+            };
+            let line = line?;
+            ensure!(
+                !line.starts_with(r#"{"type":"ERROR""#),
+                "failed to watch services: {line}"
+            );
+            if let Some(version) = text(&line, r#""resourceVersion":""#) {
+                version.clone_into(&mut self.version);
+            }
             if meant(&line) {
-                return Ok(name(&line).to_owned());
+                return Ok(text(&line, r#""name":""#).unwrap_or_default().to_owned());
             }
         }
     }
+}
+
+async fn changes(client: &Client, version: &str) -> Result<Changes> {
+    let uri = format!("/api/v1/services?watch=1&timeoutSeconds=3600&resourceVersion={version}");
+    let stream = client
+        .request_stream(http::Request::get(uri).body(vec![])?)
+        .await?;
+    let stream: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(stream);
+    Ok(stream.lines())
 }
 
 /// Whether a change says that the service is gone.
@@ -63,8 +91,7 @@ pub(crate) fn has_address(change: &str) -> bool {
     !is_deleted(change) && change.contains(r#""ingress":[{"ip":"#)
 }
 
-/// The API server writes an object's name first in its metadata, and its metadata before everything else.
-fn name(line: &str) -> &str {
-    let behind = line.split_once(r#""name":""#).map(|(_, behind)| behind);
-    behind.and_then(|text| text.split('"').next()).unwrap_or_default()
+/// The text behind the first occurrence of a key: the API server writes an object's metadata before everything else.
+fn text<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_once(key)?.1.split('"').next()
 }
