@@ -20,6 +20,7 @@ mod observe;
 mod options;
 mod pins;
 pub mod plan;
+pub mod probe;
 mod wakeups;
 
 pub use announce::AnnounceError;

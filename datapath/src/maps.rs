@@ -18,9 +18,9 @@ use lightship_abi::{
 
 use crate::{
     entry::{Entry, InterfaceIndex, Key},
-    plan::{Fence, Hold, Kept, Member},
+    plan::{Fence, Hold, Member},
 };
-use family::{Family, Names};
+use family::{Contents, Family, Names};
 
 mod adopt;
 mod family;
@@ -182,11 +182,11 @@ impl Maps {
     }
 
     /// The entries, and what is left of others.
-    pub(crate) fn entries(&self) -> Result<(BTreeMap<Entry, Kept>, BTreeMap<Entry, Fence>), MapsError> {
-        let (mut entries, mut strays) = (BTreeMap::new(), BTreeMap::new());
-        self.v4.read(&mut entries, &mut strays)?;
-        self.v6.read(&mut entries, &mut strays)?;
-        Ok((entries, strays))
+    pub(crate) fn entries(&self) -> Result<Contents, MapsError> {
+        let mut contents = Contents::default();
+        self.v4.read(&mut contents)?;
+        self.v6.read(&mut contents)?;
+        Ok(contents)
     }
 
     /// The hardware address that an interface answers with.

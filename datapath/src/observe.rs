@@ -34,12 +34,12 @@ impl Datapath {
     /// # Errors
     /// If any of it cannot be read; a plan made from half of it would be wrong.
     pub fn observe(&self) -> Result<Observed, ObserveError> {
-        let (entries, strays) = self.maps.entries()?;
+        let contents = self.maps.entries()?;
         Ok(Observed {
             attached: attach::attachments(self.way, &self.pins, self.program_id)?,
             interfaces: self.maps.interfaces()?,
-            entries,
-            strays,
+            entries: contents.entries,
+            strays: contents.strays,
             members: self.maps.members()?,
             groups: self.groups.joined()?,
         })
@@ -50,9 +50,14 @@ impl Datapath {
     /// # Errors
     /// If a map cannot be read.
     pub fn tombstones(&self) -> Result<BTreeMap<Entry, Tombstone>, MapsError> {
-        let (entries, _) = self.maps.entries()?;
         let standing = |(entry, kept): (Entry, Kept)| Some((entry, kept.fence.standing()?));
-        Ok(entries.into_iter().filter_map(standing).collect())
+        Ok(self
+            .maps
+            .entries()?
+            .entries
+            .into_iter()
+            .filter_map(standing)
+            .collect())
     }
 
     /// Counts frames by outcome, over all interfaces and processors, since the map was made.

@@ -130,11 +130,15 @@ fn order_to_bytes(order: Order) -> [u8; 8] {
     [e[0], e[1], e[2], e[3], r[0], r[1], r[2], r[3]]
 }
 
-fn order_from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Order {
-    Order {
-        epoch: u32::from_ne_bytes([a, b, c, d]),
-        rank: u32::from_ne_bytes([e, f, g, h]),
-    }
+pub(crate) fn order_from_bytes(word: [u8; 8]) -> Order {
+    let (epoch, rank) = halves(word);
+    Order { epoch, rank }
+}
+
+/// The two numbers in a word.
+pub(crate) fn halves(word: [u8; 8]) -> (u32, u32) {
+    let half = |at: usize| u32::from_ne_bytes([word[at], word[at + 1], word[at + 2], word[at + 3]]);
+    (half(0), half(4))
 }
 
 pub(crate) fn words<const N: usize, const M: usize>(bytes: &[u8; N]) -> [[u8; 8]; M] {

@@ -180,8 +180,8 @@ impl MemberKey {
 
     /// The station of a key that lies in the map as these bytes.
     #[must_use]
-    pub const fn station([a, b, c, d, e, f, ..]: [u8; 8]) -> MacAddress {
-        MacAddress([a, b, c, d, e, f])
+    pub const fn station(key: [u8; 8]) -> MacAddress {
+        MacAddress([key[0], key[1], key[2], key[3], key[4], key[5]])
     }
 }
 

@@ -183,7 +183,9 @@ pub fn told(source: MacAddress, payload: u16, options: &impl Options) -> Adverti
         None
     };
     let hardware = match first {
-        Some([TARGET_LINK_LAYER, 1, a, b, c, d, e, f]) => MacAddress([a, b, c, d, e, f]),
+        Some(option) if option[0] == TARGET_LINK_LAYER && option[1] == 1 => {
+            MacAddress([option[2], option[3], option[4], option[5], option[6], option[7]])
+        }
         _ => source,
     };
     Advertisement {
@@ -230,19 +232,21 @@ fn signal_of(payload: u16, options: &impl Options) -> Raw {
     if payload < SIGNALLING_PAYLOAD {
         return Raw::NONE;
     }
-    let Some([_, 1, ..]) = options.block(HEAD_LEN) else {
+    let (Some(before), Some(first), Some(second), Some(third)) = (
+        options.block(HEAD_LEN),
+        options.block(FRAME_LEN),
+        options.block(FRAME_LEN + BLOCK_LEN),
+        options.block(FRAME_LEN + 2 * BLOCK_LEN),
+    ) else {
         return Raw::NONE;
     };
-    let Some([NDP_OPTION, NDP_OPTION_UNITS, a, b, c, d, e, f]) = options.block(FRAME_LEN) else {
+    if before[1] != 1 || first[0] != NDP_OPTION || first[1] != NDP_OPTION_UNITS {
         return Raw::NONE;
-    };
-    let Some([g, h, i, j, k, l, m, n]) = options.block(FRAME_LEN + BLOCK_LEN) else {
-        return Raw::NONE;
-    };
-    let Some([o, p, ..]) = options.block(FRAME_LEN + 2 * BLOCK_LEN) else {
-        return Raw::NONE;
-    };
-    Raw::of(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    }
+    Raw::of(&[
+        first[2], first[3], first[4], first[5], first[6], first[7], second[0], second[1], second[2],
+        second[3], second[4], second[5], second[6], second[7], third[0], third[1],
+    ])
 }
 
 /// Whether the destination is the target's solicited-node multicast address (RFC 4291 §2.7.1).

@@ -1,7 +1,12 @@
 //! What the program tells user space at once: that an entry yielded, or that somebody else claims its address. A record
 //! that finds no room is lost, and nothing with it: what matters is in the tombstones.
 
-use crate::{fence::words, ipv6::word, mac::MacAddress, order::Order};
+use crate::{
+    fence::{halves, order_from_bytes, words},
+    ipv6::word,
+    mac::MacAddress,
+    order::Order,
+};
 
 /// Bytes of [`crate::names::WAKEUPS`]: a thousand records, and a multiple of every page size.
 pub const RING_BYTES: u32 = 65_536;
@@ -21,7 +26,7 @@ pub struct Wakeup {
     /// The interface the frame came in on.
     pub ifindex: u32,
     /// The octets of the address, as they lie in memory; of IPv4 the first four, the others zero. Two words, because the
-    /// compiler would clear octets by a loop, which the verifier lets nobody do without CAP_PERFMON.
+    /// compiler would clear octets by a loop, which the verifier lets nobody do without `CAP_PERFMON`.
     pub address: [u64; 2],
     /// 4 or 6.
     pub family: u32,
@@ -96,20 +101,15 @@ impl Wakeup {
     /// The record that lies in the ring as these bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; WAKEUP_LEN]) -> Self {
-        let [head, a, b, form, order, time, mac] = words(bytes);
-        let halves = |word: [u8; 8]| {
-            let [a, b, c, d, e, f, g, h] = word;
-            (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]))
-        };
-        let ((kind, ifindex), (family, has_order), (epoch, rank)) =
-            (halves(head), halves(form), halves(order));
+        let [head, first, second, form, order, time, mac] = words(bytes);
+        let ((kind, ifindex), (family, has_order)) = (halves(head), halves(form));
         Self {
             kind,
             ifindex,
-            address: [u64::from_ne_bytes(a), u64::from_ne_bytes(b)],
+            address: [u64::from_ne_bytes(first), u64::from_ne_bytes(second)],
             family,
             has_order,
-            order: Order { epoch, rank },
+            order: order_from_bytes(order),
             time_ns: u64::from_ne_bytes(time),
             mac: core::array::from_fn(|at| mac[at]),
             pad: [0; 2],

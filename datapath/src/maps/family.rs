@@ -28,6 +28,13 @@ pub(super) struct Names {
     pub(super) tombstones: &'static str,
 }
 
+/// What the families hold.
+#[derive(Default)]
+pub(crate) struct Contents {
+    pub(crate) entries: BTreeMap<Entry, Kept>,
+    pub(crate) strays: BTreeMap<Entry, Fence>,
+}
+
 pub(super) struct Family<K: Pod> {
     names: Names,
     entry: fn(K) -> Entry,
@@ -93,26 +100,23 @@ impl<K: Pod> Family<K> {
         })
     }
 
-    pub(super) fn read(
-        &self,
-        entries: &mut BTreeMap<Entry, Kept>,
-        strays: &mut BTreeMap<Entry, Fence>,
-    ) -> Result<(), MapsError> {
+    /// Adds the family's entries, and what is left of others.
+    pub(super) fn read(&self, contents: &mut Contents) -> Result<(), MapsError> {
         let mut fences: BTreeMap<Entry, Fence> = BTreeMap::new();
-        for item in self.tombstones.iter() {
+        for item in &self.tombstones {
             let (key, value) = item.map_err(|source| MapsError::Read(self.names.tombstones, source))?;
             fences.entry((self.entry)(key)).or_default().tombstone = Tombstone::from_bytes(&value);
         }
-        for item in self.holds.iter() {
+        for item in &self.holds {
             let (key, value) = item.map_err(|source| MapsError::Read(self.names.holds, source))?;
             fences.entry((self.entry)(key)).or_default().hold = Some(HoldValue::from_bytes(&value).into());
         }
-        for item in self.responder.iter() {
+        for item in &self.responder {
             let (key, responses_sent) =
                 item.map_err(|source| MapsError::Read(self.names.responder, source))?;
             let entry = (self.entry)(key);
             let fence = fences.remove(&entry).unwrap_or_default();
-            entries.insert(
+            contents.entries.insert(
                 entry,
                 Kept {
                     responses_sent,
@@ -120,7 +124,7 @@ impl<K: Pod> Family<K> {
                 },
             );
         }
-        strays.extend(fences);
+        contents.strays.extend(fences);
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
 //! The compiled program with maps of its own, and the native decision on tables that hold the same.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
