@@ -45,6 +45,114 @@ fn event(lab: &Lab, name: &str, reason: &str, words: &str) -> Result<()> {
     )
 }
 
+fn services_say(lab: &Lab) -> Result<()> {
+    for (name, words) in [
+        (
+            "network",
+            "\"10.0.10.5/32\" is requested, but it is no IP address",
+        ),
+        ("zone", "\"fe80::1%eth0\""),
+        ("partly", "\"nonsense\""),
+        ("by-name", "\"router.example\""),
+        ("absurd", "more items; at most 256 are read"),
+    ] {
+        says(lab, name, "bad_request", words)?;
+    }
+    event(lab, "network", "RequestUnsatisfied", "\\\"10.0.10.5/32\\\"")?;
+    event(lab, "absurd", "RequestUnsatisfied", "\\\"x0\\\"")?;
+    says(
+        lab,
+        "nowhere",
+        "no_pool",
+        "pool good: the service asks for pool nowhere only",
+    )?;
+    for (name, address) in [
+        ("partly", "10.0.10.79"),
+        ("mapped", "10.0.10.77"),
+        ("odd-sharing", "10.0.10.90"),
+    ] {
+        has(lab, name, &[address])?;
+    }
+    Ok(())
+}
+
+fn pools_say(lab: &Lab) -> Result<()> {
+    for (name, words) in [
+        (
+            "backwards",
+            "block 1: failed to make a range of 2004::9 to 2004::1",
+        ),
+        (
+            "no-values",
+            "serviceSelector: failed to read the requirement on \"color\": In needs at least one value",
+        ),
+        ("no-label", "\"not a key!\": no label can have such a key"),
+        ("reserved-backwards", "reserved \"2004::9-2004::1\""),
+    ] {
+        told(lab, &["ippools", name], BAD_BLOCK, "bad_block", words)?;
+        event(lab, name, "BadBlock", "the rest of the pool is")?;
+    }
+    told(
+        lab,
+        &["ippools", "backwards"],
+        "cilium.io/IPsTotal",
+        "noreason",
+        "256",
+    )?;
+    // What stands beside a cidr is not looked at.
+    told(lab, &["ippools", "both"], "cilium.io/IPsTotal", "noreason", "256")?;
+    assert_eq!(condition(&lab.get(&["ippools", "both"])?, BAD_BLOCK), None);
+    let itself = "10.2.0.255 - 10.2.1.9";
+    told(
+        lab,
+        &["ippools", "overlapping"],
+        "cilium.io/PoolConflict",
+        "cidr_overlap",
+        itself,
+    )?;
+    Ok(())
+}
+
+fn policies_say(lab: &Lab) -> Result<()> {
+    let policies = "ciliuml2announcementpolicies";
+    for (name, type_, words) in [
+        ("bad-regex", "io.cilium/bad-interface-regex", "\"eth[\""),
+        (
+            "bad-selectors",
+            "io.cilium/bad-node-selector",
+            "NotIn needs at least one value",
+        ),
+        (
+            "bad-selectors",
+            "io.cilium/bad-service-selector",
+            "Exists takes no values",
+        ),
+    ] {
+        told(lab, &[policies, name], type_, "error", words)?;
+    }
+    event(lab, "bad-regex", "BadInterfaceRegex", "eth[")?;
+    Ok(())
+}
+
+fn others_are_left(lab: &Lab) -> Result<()> {
+    // What others wrote is as they wrote it, and the service says why.
+    for (name, shown) in [
+        ("named-by-cloud", &[""][..]),
+        ("twice", &["192.0.2.1", "192.0.2.1", ""]),
+    ] {
+        let foreign = "lightship.dev/ForeignAddress";
+        told(
+            lab,
+            &["service", name],
+            foreign,
+            "left_alone",
+            "put into the status by somebody else",
+        )?;
+        assert_eq!(ingress(lab, name)?, shown, "{name}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_malformed_says_so_and_everything_else_goes_on() {
     let lab = addresses_only("malformed", &[]).unwrap();
@@ -69,115 +177,10 @@ fn what_is_malformed_says_so_and_everything_else_goes_on() {
         .run()
         .unwrap();
 
-    for (name, words) in [
-        (
-            "network",
-            "\"10.0.10.5/32\" is requested, but it is no IP address",
-        ),
-        ("zone", "\"fe80::1%eth0\""),
-        ("partly", "\"nonsense\""),
-        ("by-name", "\"router.example\""),
-        ("absurd", "more items; at most 256 are read"),
-    ] {
-        says(&lab, name, "bad_request", words).unwrap();
-    }
-    event(&lab, "network", "RequestUnsatisfied", "\\\"10.0.10.5/32\\\"").unwrap();
-    event(&lab, "absurd", "RequestUnsatisfied", "\\\"x0\\\"").unwrap();
-    says(
-        &lab,
-        "nowhere",
-        "no_pool",
-        "pool good: the service asks for pool nowhere only",
-    )
-    .unwrap();
-    for (name, address) in [
-        ("partly", "10.0.10.79"),
-        ("mapped", "10.0.10.77"),
-        ("odd-sharing", "10.0.10.90"),
-    ] {
-        has(&lab, name, &[address]).unwrap();
-    }
-
-    for (name, words) in [
-        (
-            "backwards",
-            "block 1: failed to make a range of 2004::9 to 2004::1",
-        ),
-        (
-            "no-values",
-            "serviceSelector: failed to read the requirement on \"color\": In needs at least one value",
-        ),
-        ("no-label", "\"not a key!\": no label can have such a key"),
-        ("reserved-backwards", "reserved \"2004::9-2004::1\""),
-    ] {
-        told(&lab, &["ippools", name], BAD_BLOCK, "bad_block", words).unwrap();
-        event(&lab, name, "BadBlock", "the rest of the pool is").unwrap();
-    }
-    told(
-        &lab,
-        &["ippools", "backwards"],
-        "cilium.io/IPsTotal",
-        "noreason",
-        "256",
-    )
-    .unwrap();
-    // What stands beside a cidr is not looked at.
-    told(
-        &lab,
-        &["ippools", "both"],
-        "cilium.io/IPsTotal",
-        "noreason",
-        "256",
-    )
-    .unwrap();
-    assert_eq!(
-        condition(&lab.get(&["ippools", "both"]).unwrap(), BAD_BLOCK),
-        None
-    );
-    let itself = "10.2.0.255 - 10.2.1.9";
-    told(
-        &lab,
-        &["ippools", "overlapping"],
-        "cilium.io/PoolConflict",
-        "cidr_overlap",
-        itself,
-    )
-    .unwrap();
-
-    let policies = "ciliuml2announcementpolicies";
-    for (name, type_, words) in [
-        ("bad-regex", "io.cilium/bad-interface-regex", "\"eth[\""),
-        (
-            "bad-selectors",
-            "io.cilium/bad-node-selector",
-            "NotIn needs at least one value",
-        ),
-        (
-            "bad-selectors",
-            "io.cilium/bad-service-selector",
-            "Exists takes no values",
-        ),
-    ] {
-        told(&lab, &[policies, name], type_, "error", words).unwrap();
-    }
-    event(&lab, "bad-regex", "BadInterfaceRegex", "eth[").unwrap();
-
-    // What others wrote is as they wrote it, and the service says why.
-    for (name, shown) in [
-        ("named-by-cloud", &[""][..]),
-        ("twice", &["192.0.2.1", "192.0.2.1", ""]),
-    ] {
-        let foreign = "lightship.dev/ForeignAddress";
-        told(
-            &lab,
-            &["service", name],
-            foreign,
-            "left_alone",
-            "put into the status by somebody else",
-        )
-        .unwrap();
-        assert_eq!(ingress(&lab, name).unwrap(), shown, "{name}");
-    }
+    services_say(&lab).unwrap();
+    pools_say(&lab).unwrap();
+    policies_say(&lab).unwrap();
+    others_are_left(&lab).unwrap();
 
     // A sane service and a sane pool, in the midst of it.
     lab.apply(
