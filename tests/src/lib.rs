@@ -17,6 +17,7 @@ pub mod journey;
 pub mod lab;
 pub mod objects;
 pub mod process;
+pub mod scene;
 
 pub use eventually::eventually;
 pub use lab::{Lab, Options};

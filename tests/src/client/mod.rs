@@ -2,6 +2,11 @@
 
 pub mod arping;
 pub mod capture;
+pub mod connections;
+pub mod frames;
+pub mod packets;
+pub mod prober;
+pub mod recording;
 
 use anyhow::Result;
 

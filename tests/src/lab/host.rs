@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, bail, ensure};
+use lightship_abi::mac::MacAddress;
 
 use super::{
     folder::{self, Folder},
@@ -116,6 +117,12 @@ impl Host {
     #[must_use]
     pub fn lan_mac(&self) -> String {
         network::mac(LAN_SEGMENT, self.number())
+    }
+
+    /// The same, as frames carry it.
+    #[must_use]
+    pub fn lan_card(&self) -> MacAddress {
+        network::card(LAN_SEGMENT, self.number())
     }
 
     /// The process that holds its namespaces, if it is up.

@@ -5,6 +5,7 @@
 pub mod cluster;
 mod control_plane;
 mod credentials;
+mod cuts;
 pub mod daemons;
 pub mod faults;
 pub mod folder;

@@ -5,12 +5,13 @@
 //! one end of a link to `mgmt`, so that kubectl works from there. Labs that run side by side differ in this
 //! link's name and in the management network: lab number S has link `lightshipS` and 172.31.(255-S).0/24.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use lightship_abi::mac::MacAddress;
 
 use super::{folder::Folder, host::Host};
-use crate::command::Tool;
+use crate::{command::Tool, eventually};
 
 /// As many labs can run at once.
 const SLOTS: u8 = 64;
@@ -27,7 +28,13 @@ const MANAGEMENT_SEGMENT: u32 = 2;
 /// MAC addresses follow from the host's number: a node that was crashed and revived is the same machine, and traces
 /// are easy to read.
 pub(super) fn mac(segment: u32, number: u32) -> String {
-    format!("02:00:00:00:{segment:02x}:{number:02x}")
+    card(segment, number).to_string()
+}
+
+/// The same, as frames carry it.
+pub(super) fn card(segment: u32, number: u32) -> MacAddress {
+    let last = |number: u32| number.to_be_bytes()[3];
+    MacAddress([2, 0, 0, 0, last(segment), last(number)])
 }
 
 fn uplink(slot: u8) -> String {
@@ -154,6 +161,46 @@ pub(super) fn set_carrier(
         Some((folder, fabric)),
         &format!("link set {} {state}\n", port(host, interface)),
     )
+}
+
+/// What a switch does to frames of one of its ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    /// Nothing passes, and nobody's carrier tells.
+    Blocked,
+    /// Everything passes.
+    Forwarding,
+    /// Nothing passes to and from other isolated ports.
+    Isolated,
+    /// Everything passes again.
+    Joined,
+}
+
+/// Has a switch treat the port of one interface so. The kernel's own opinion of a port, which follows its carrier a moment
+/// late, may overrule the first attempt.
+pub(super) fn set_port(
+    folder: &Folder,
+    fabric: &Host,
+    host: &Host,
+    interface: &str,
+    state: Port,
+) -> Result<()> {
+    let port = port(host, interface);
+    let (attribute, value, file, shown) = match state {
+        Port::Blocked => ("state", "4", "state", "4"),
+        Port::Forwarding => ("state", "3", "state", "3"),
+        Port::Isolated => ("isolated", "on", "isolated", "1"),
+        Port::Joined => ("isolated", "off", "isolated", "0"),
+    };
+    let order = fabric.tool(folder, &["bridge", "link", "set", "dev", &port, attribute, value])?;
+    let look = fabric.tool(folder, &["cat", &format!("/sys/class/net/{port}/brport/{file}")])?;
+    eventually(&format!("{port} to be {state:?}"), Duration::from_secs(5), || {
+        order.run()?;
+        let now = look.run()?;
+        ensure!(now.trim() == shown, "{file} is {}", now.trim());
+        Ok(())
+    })
+    .with_context(|| format!("failed to set the switch port of {}", host.name()))
 }
 
 /// The bridge port at the far end of an interface; names of interfaces have at most 15 characters.

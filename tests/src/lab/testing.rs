@@ -39,12 +39,13 @@ fn sweep() -> Result<()> {
     Ok(())
 }
 
-/// A lab of a name that no other test has. It goes when this value does, also when the test fails, whose processes' last
-/// words are then printed. With `LIGHTSHIP_KEEP` set it stays, for looking around.
+/// A lab of a name that no other test has. It goes when this value does, also when the test fails: a lab that was not taken
+/// down by its test prints its processes' last words. With `LIGHTSHIP_KEEP` set it stays, for looking around.
 #[derive(Debug)]
 pub struct TestLab {
     name: String,
     lab: Lab,
+    ended: bool,
 }
 
 impl TestLab {
@@ -55,11 +56,13 @@ impl TestLab {
         Ok(Self {
             lab: Lab::up(&name, options)?,
             name,
+            ended: false,
         })
     }
 
     /// Takes it down, unless it shall stay, and fails if anything of it is left; dropping it could only print that.
-    pub fn down(self) -> Result<()> {
+    pub fn down(mut self) -> Result<()> {
+        self.ended = true;
         if kept() { Ok(()) } else { Lab::down(&self.name) }
     }
 }
@@ -78,7 +81,7 @@ impl Deref for TestLab {
 )]
 impl Drop for TestLab {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() || !self.ended {
             for unit in Unit::all(self.lab.folder()) {
                 eprintln!(
                     "==> {}\n{}",
