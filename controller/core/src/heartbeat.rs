@@ -38,6 +38,8 @@ impl Heartbeat {
 pub struct Heartbeats {
     nodes: BTreeMap<NodeName, Heartbeat>,
     doubted_until: Option<Instant>,
+    /// When any heartbeat was last seen to change: proof that changes are seen at all.
+    proven: Option<Instant>,
 }
 
 impl Heartbeats {
@@ -52,7 +54,10 @@ impl Heartbeats {
     ) {
         let changed_at = match self.nodes.get(&node) {
             Some(known) if known.renewal == renewal => known.changed_at,
-            _ => now,
+            _ => {
+                self.prove(duration, now);
+                now
+            }
         };
         self.nodes.insert(
             node,
@@ -63,6 +68,18 @@ impl Heartbeats {
                 inventory,
             },
         );
+    }
+
+    /// A change is seen. Where none was for longer than agents let pass between two, nobody was listening: that time counts
+    /// against none of them.
+    fn prove(&mut self, duration: Duration, now: Instant) {
+        let gap = self.proven.map_or(Duration::ZERO, |last| now - last);
+        if gap > duration / 2 {
+            for beat in self.nodes.values_mut() {
+                beat.changed_at = beat.changed_at + gap;
+            }
+        }
+        self.proven = Some(now);
     }
 
     /// The heartbeat was deleted: the agent is gone on purpose.
@@ -158,6 +175,31 @@ mod tests {
     }
 
     #[test]
+    fn time_in_which_nobody_was_heard_counts_against_nobody() {
+        let mut beats = Heartbeats::default();
+        for node in ["node-1", "node-2", "node-3"] {
+            beat(&mut beats, node, 0, at(0));
+        }
+        for node in ["node-1", "node-2"] {
+            beat(&mut beats, node, 1, at(5));
+        }
+        // The API server freezes for a minute; of those who renew at once, one is heard first.
+        assert_eq!(fresh(&mut beats, "node-1", at(50)), Some(Freshness::Expired));
+        beat(&mut beats, "node-1", 2, at(65));
+        assert_eq!(fresh(&mut beats, "node-2", at(65)), Some(Freshness::Fresh));
+        beat(&mut beats, "node-2", 2, at(67));
+        beat(&mut beats, "node-1", 3, at(70));
+        assert_eq!(fresh(&mut beats, "node-3", at(74)), Some(Freshness::Fresh));
+        beat(&mut beats, "node-1", 4, at(75));
+        beat(&mut beats, "node-2", 3, at(75));
+        assert_eq!(
+            fresh(&mut beats, "node-3", at(75)),
+            Some(Freshness::Expired),
+            "dead for fifteen seconds that count"
+        );
+    }
+
+    #[test]
     fn when_most_expire_together_the_api_was_away() {
         let mut beats = Heartbeats::default();
         for node in ["node-1", "node-2", "node-3"] {
@@ -167,12 +209,18 @@ mod tests {
         for node in ["node-2", "node-3"] {
             beat(&mut beats, node, 1, at(21));
         }
+        for node in ["node-2", "node-3"] {
+            beat(&mut beats, node, 2, at(28));
+        }
         assert_eq!(fresh(&mut beats, "node-1", at(29)), Some(Freshness::Fresh));
+        for node in ["node-2", "node-3"] {
+            beat(&mut beats, node, 3, at(35));
+        }
         assert_eq!(
-            fresh(&mut beats, "node-1", at(35)),
+            fresh(&mut beats, "node-1", at(36)),
             Some(Freshness::Expired),
             "it stays silent for good"
         );
-        assert_eq!(fresh(&mut beats, "node-2", at(35)), Some(Freshness::Fresh));
+        assert_eq!(fresh(&mut beats, "node-2", at(36)), Some(Freshness::Fresh));
     }
 }

@@ -16,6 +16,8 @@ pub mod names;
 pub mod placement;
 pub mod selector;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod time;
 pub mod timing;
 pub mod watch;

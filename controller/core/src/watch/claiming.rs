@@ -60,6 +60,10 @@ impl Watch {
     }
 
     fn is_witnessed(&self, nic: super::NicIndex, node: &NodeName, silence: Silence) -> bool {
+        #[cfg(test)]
+        if self.ignores_witnesses {
+            return true;
+        }
         // One address alone is silent: the station itself bears witness with its others.
         silence.address.is_some()
             || self

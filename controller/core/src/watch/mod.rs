@@ -64,6 +64,9 @@ pub struct Watch {
     expected: Option<Instant>,
     /// Counts the changes to [`Self::answers`] and [`Self::is_sure_of`].
     revision: u64,
+    /// Claims without a witness, to show what the rule is for.
+    #[cfg(test)]
+    ignores_witnesses: bool,
 }
 
 impl Watch {
@@ -82,7 +85,15 @@ impl Watch {
             defended: BTreeMap::new(),
             expected: None,
             revision: 0,
+            #[cfg(test)]
+            ignores_witnesses: false,
         }
+    }
+
+    /// Switches the rule of the witness off.
+    #[cfg(test)]
+    pub(crate) fn ignore_witnesses(&mut self, ignores: bool) {
+        self.ignores_witnesses = ignores;
     }
 
     /// Another number than before when what this node should answer may be other than before.

@@ -159,10 +159,16 @@ impl Pair {
 
     /// The station answered for an address; false when it was not asked for it.
     pub(super) fn answered(&mut self, address: IpAddr, now: Instant) -> bool {
-        let Some(one) = self.addresses.get_mut(&address) else {
+        if !self.addresses.contains_key(&address) {
             return false;
-        };
-        (one.answered, one.misses) = (true, 0);
+        }
+        if self.misses > 1 {
+            // The whole station was away: what was missed says nothing of single addresses.
+            self.addresses.values_mut().for_each(|one| one.misses = 0);
+        }
+        if let Some(one) = self.addresses.get_mut(&address) {
+            (one.answered, one.misses) = (true, 0);
+        }
         (self.heard, self.misses) = (Some(now), 0);
         if self.pending.is_some_and(|pending| pending.address == address) {
             self.pending = None;

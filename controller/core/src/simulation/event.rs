@@ -1,0 +1,71 @@
+//! What happens at a moment.
+
+use lightship_abi::order::Order;
+
+use super::api::{Answer, News, Request};
+use super::kernel::Key;
+use super::lan::Frame;
+use crate::watch::{Heard, NicIndex, Yielded};
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// A frame is at a node's interface.
+    Frame {
+        node: usize,
+        nic: NicIndex,
+        frame: Frame,
+    },
+    /// Something for a run of an agent.
+    Agent {
+        node: usize,
+        run: u32,
+        what: ForAgent,
+    },
+    /// Something for a run of the operator.
+    Operator {
+        run: u32,
+        what: ForOperator,
+    },
+    /// A request is at the API server.
+    Request(Request),
+    Fault(usize),
+    Heal(usize),
+    /// The client asks for every address.
+    Sample,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum ForAgent {
+    Heard(Heard),
+    Yielded(Yielded),
+    Contested(Heard),
+    Tick,
+    /// The next announcement of an entry.
+    Announce {
+        key: Key,
+        order: Order,
+        step: usize,
+    },
+    /// The kernel is shown that an agent lives.
+    Beat,
+    /// The heartbeat is due.
+    Renew,
+    Answer(u64, Answer),
+    Deadline(u64),
+    News(News),
+    /// Interfaces changed.
+    Nics,
+    /// The watch broke.
+    Broken,
+    /// Is everything listed?
+    Reconnect,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum ForOperator {
+    Answer(u64, Answer),
+    Deadline(u64),
+    News(News),
+    Broken,
+    Think,
+}

@@ -1,0 +1,139 @@
+//! Random histories, what they must not break, and that they break where a mechanism is missing.
+
+use std::num::NonZero;
+
+use super::Switches;
+use super::operator::service;
+use super::plan::{Kind, Plan};
+use super::world::World;
+use crate::names::ServiceId;
+
+/// Plays a plan; what it broke, and the tale if it was asked for.
+pub(super) fn play(plan: &Plan, switches: Switches, told: bool) -> (Option<String>, World) {
+    let mut world = World::new(plan, switches, told);
+    world.run();
+    let verdict = world.judge.verdict.clone();
+    let broken = verdict.map(|(at, why)| format!("at {} ms {why}", at / super::MS));
+    let broken = broken.or_else(|| limits(plan, &world));
+    (broken, world)
+}
+
+/// What holds of histories with few faults.
+fn limits(plan: &Plan, world: &World) -> Option<String> {
+    let (most, node) = match plan.faults.as_slice() {
+        [] => (0, None),
+        [fault] => match fault.kind {
+            // Frames and requests that get lost at random are many faults.
+            Kind::Noise { .. } | Kind::ApiLossy => return None,
+            kind if kind.harms_no_holder() => (0, None),
+            kind => (1, kind.node()),
+        },
+        _ => return None,
+    };
+    let may_move = |id: &ServiceId| {
+        let first = world.judge.holders.get(id).and_then(|holders| holders.first());
+        let is_hit =
+            node.is_none_or(|node| first.is_some_and(|(_, holder, _)| *holder == format!("node-{node}")));
+        if is_hit { most } else { 0 }
+    };
+    let mut groups = (0..plan.shape.groups).map(service);
+    let id = groups.find(|id| world.judge.moves(id) > may_move(id))?;
+    let moves = &world.judge.holders[&id];
+    Some(format!("{id} moved more than {} times: {moves:?}", may_move(&id)))
+}
+
+/// Leaves out faults while the history still fails.
+pub(super) fn shrink(mut plan: Plan, switches: Switches) -> Plan {
+    let mut number = 0;
+    while number < plan.faults.len() {
+        let mut shorter = plan.clone();
+        shorter.faults.remove(number);
+        if play(&shorter, switches, false).0.is_some() {
+            plan = shorter;
+            number = 0;
+        } else {
+            number += 1;
+        }
+    }
+    plan
+}
+
+/// How a plan breaks, for a person to read.
+pub(super) fn report(plan: &Plan, switches: Switches) -> String {
+    let (broken, world) = play(plan, switches, true);
+    let faults: Vec<String> = plan.faults.iter().map(|fault| format!("{fault:?}")).collect();
+    format!(
+        "seed {}: {}\n{:?}\n{}\n{}",
+        plan.seed,
+        broken.unwrap_or_else(|| "not broken when told".into()),
+        plan.shape,
+        faults.join("\n"),
+        world.tale.unwrap_or_default().join("\n")
+    )
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// The first seed whose history breaks something.
+pub(super) fn first_broken(
+    seeds: impl Iterator<Item = u64>,
+    plan: impl Fn(u64) -> Plan,
+    switches: Switches,
+) -> Option<(u64, Plan)> {
+    seeds
+        .map(|seed| (seed, plan(seed)))
+        .find(|(_, plan)| play(plan, switches, false).0.is_some())
+}
+
+/// Plays many histories on every processor, and fails with the first that breaks.
+fn hold(name: &str, default: u64, plan: impl Fn(u64) -> Plan + Sync) {
+    let first = number("LIGHTSHIP_SIM_SEED", 1);
+    let count = number("LIGHTSHIP_SIM_HISTORIES", default);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let started = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let part = |start: u64| {
+            let plan = &plan;
+            move || {
+                let seeds = (first + start..first + count).step_by(usize::try_from(threads).unwrap());
+                first_broken(seeds, plan, Switches::default())
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|start| scope.spawn(part(start))).collect();
+        for worker in workers {
+            if let Some((_, plan)) = worker.join().unwrap() {
+                let short = shrink(plan, Switches::default());
+                panic!("{name}: {}", report(&short, Switches::default()));
+            }
+        }
+    });
+    #[expect(clippy::print_stderr, reason = "how fast it goes is part of the report")]
+    let () = eprintln!("{name}: {count} histories in {:?}", started.elapsed());
+}
+
+#[test]
+fn without_faults_nothing_moves() {
+    hold("quiet", 100, |seed| Plan::roll(seed, 0));
+}
+
+#[test]
+fn a_single_fault_moves_an_address_at_most_once() {
+    hold("single", 500, |seed| Plan::roll(seed, 1));
+}
+
+#[test]
+fn many_faults_break_nothing_for_good() {
+    hold("many", 500, |seed| Plan::roll(seed, 6));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    let plan = Plan::roll(7, 5);
+    let tale = || play(&plan, Switches::default(), true).1.tale;
+    assert_eq!(tale(), tale());
+}

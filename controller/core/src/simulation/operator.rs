@@ -1,0 +1,297 @@
+//! The operator: placement and heartbeats as they are, and a small model of the side that writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::api::{Answer, Caller, News, State, What};
+use super::event::{Event, ForOperator};
+use super::world::World;
+use super::{MS, Micros, SECOND};
+use crate::binding::Binding;
+use crate::heartbeat::Heartbeats;
+use crate::interfaces::InterfaceSelector;
+use crate::inventory::Inventory;
+use crate::members::Members;
+use crate::names::{NodeName, ServiceId};
+use crate::placement::{
+    AddressKinds, Announceable, Announcer, Cluster, Endpoints, Node, Outcome, Placements, Policy, Scope,
+};
+use crate::selector::{Labels, Selector};
+use crate::time::Instant;
+
+const DEADLINE: Micros = 2 * SECOND;
+
+#[derive(Clone, Debug)]
+enum Call {
+    List,
+    Put(ServiceId),
+    Members,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Operator {
+    pub(super) run: u32,
+    /// How many faults keep it away.
+    pub(super) gone: u32,
+    cluster: Cluster,
+    placements: Placements,
+    versions: BTreeMap<ServiceId, u64>,
+    members: Members,
+    calls: BTreeMap<u64, Call>,
+    /// Nothing is decided before everything was listed: a new leader's beginning.
+    is_sure: bool,
+    /// Whether anything but the time changed since the last decision.
+    is_stale: bool,
+    alive: BTreeSet<NodeName>,
+    thinks_at: Option<Micros>,
+}
+
+pub(super) fn service(group: usize) -> ServiceId {
+    ServiceId::new("default", format!("web-{group}"))
+}
+
+pub(super) fn address(group: usize) -> std::net::IpAddr {
+    format!("10.0.10.{group}").parse().unwrap()
+}
+
+impl World {
+    pub(super) fn start_operator(&mut self) {
+        let run = self.operator.run + 1;
+        let gone = self.operator.gone;
+        self.operator = Operator {
+            run,
+            gone,
+            cluster: self.cluster(),
+            ..Operator::default()
+        };
+        self.tell(|| format!("operator: run {run} starts"));
+        self.think_in(0);
+    }
+
+    fn cluster(&self) -> Cluster {
+        let policy = Policy {
+            nodes: Selector::everything(),
+            services: Selector::everything(),
+            interfaces: InterfaceSelector::Suitable,
+            kinds: AddressKinds::Both,
+        };
+        let announceable = |group| Announceable {
+            labels: Labels::new(),
+            announcer: Announcer::Us,
+            load_balancer: vec![address(group)],
+            external: vec![],
+            endpoints: Endpoints::Anywhere,
+        };
+        Cluster {
+            services: (0..self.shape.groups)
+                .map(|group| (service(group), announceable(group)))
+                .collect(),
+            policies: [("policy".into(), policy)].into(),
+            nodes: self
+                .nodes
+                .iter()
+                .map(|node| (node.name.clone(), Node::default()))
+                .collect(),
+            ..Cluster::default()
+        }
+    }
+
+    fn operator_now(&self) -> Instant {
+        Instant::after_start(Duration::from_micros(self.now))
+    }
+
+    pub(super) fn operator(&mut self, what: ForOperator) {
+        match what {
+            ForOperator::Answer(id, answer) => self.operator_answered(id, Some(answer)),
+            ForOperator::Deadline(id) => self.operator_answered(id, None),
+            ForOperator::News(News::Lease(primary, version, binding)) => {
+                self.operator_saw(primary, version, *binding);
+            }
+            ForOperator::News(News::Beat(node, renewal, inventory)) => {
+                self.operator_heard(node, renewal, inventory);
+            }
+            ForOperator::News(News::Members(members)) => self.operator.members = members,
+            ForOperator::Broken => self.operator.is_sure = false,
+            ForOperator::Think => {
+                if self.operator.thinks_at != Some(self.now) {
+                    return;
+                }
+                self.operator.thinks_at = None;
+                self.think();
+                return self.think_in(500 * MS);
+            }
+        }
+        self.think_in(5 * MS);
+    }
+
+    /// Unless it does so earlier.
+    fn think_in(&mut self, wait: Micros) {
+        let at = self.now + wait;
+        if self.operator.thinks_at.is_none_or(|due| due > at) {
+            self.operator.thinks_at = Some(at);
+            self.later_operator(wait, ForOperator::Think);
+        }
+    }
+
+    fn later_operator(&mut self, wait: Micros, what: ForOperator) {
+        let run = self.operator.run;
+        self.push(wait, Event::Operator { run, what });
+    }
+
+    fn operator_saw(&mut self, primary: ServiceId, version: u64, binding: Binding) {
+        let known = self.operator.versions.entry(primary.clone()).or_default();
+        if version > *known {
+            *known = version;
+            self.operator.is_stale = true;
+            let deposed = binding.order.deposed.clone();
+            let before = self.operator.cluster.bindings.insert(primary, binding);
+            let is_new = before.is_some_and(|before| before.order.deposed != deposed);
+            if let Some(deposed) = deposed.filter(|_| is_new) {
+                let now = self.operator_now();
+                self.operator.cluster.steadiness.lost(&deposed, now);
+            }
+        }
+    }
+
+    fn operator_heard(&mut self, node: NodeName, renewal: String, inventory: Inventory) {
+        let (now, duration) = (self.operator_now(), self.most());
+        let beats = &mut self.operator.cluster.heartbeats;
+        self.operator.is_stale |= beats.inventory(&node) != Some(&inventory);
+        beats.observe(node, renewal, duration, inventory, now);
+    }
+
+    fn operator_answered(&mut self, id: u64, answer: Option<Answer>) {
+        let Some(call) = self.operator.calls.remove(&id) else {
+            return;
+        };
+        match (call, answer) {
+            (Call::List, Some(Answer::State(state))) => self.operator_listed(*state),
+            (Call::Put(primary), Some(Answer::Written(version, binding))) => {
+                self.operator_saw(primary, version, *binding);
+            }
+            (Call::List | Call::Members, Some(_)) => {}
+            // A conflict, or unknown: everything is read before anything is written again.
+            (Call::Put(_) | Call::Members | Call::List, _) => self.operator.is_sure = false,
+        }
+    }
+
+    fn operator_listed(&mut self, state: State) {
+        self.operator.members = state.members;
+        if self
+            .operator
+            .cluster
+            .heartbeats
+            .next_expiry(Instant::default())
+            .is_none()
+        {
+            self.operator.cluster.heartbeats = Heartbeats::default();
+        }
+        for (node, (renewal, inventory)) in state.beats {
+            self.operator_heard(node, renewal, inventory);
+        }
+        for (primary, (version, binding)) in state.leases {
+            self.operator_saw(primary, version, binding);
+        }
+        (self.operator.is_sure, self.operator.is_stale) = (true, true);
+    }
+
+    fn think(&mut self) {
+        if !self.operator.is_sure {
+            if !self
+                .operator
+                .calls
+                .values()
+                .any(|call| matches!(call, Call::List))
+            {
+                self.operator_calls(What::List, Call::List);
+            }
+            return;
+        }
+        let now = self.operator_now();
+        let Operator {
+            cluster,
+            placements,
+            alive: before,
+            is_stale,
+            ..
+        } = &mut self.operator;
+        let alive = cluster.heartbeats.advance(now);
+        for name in before.difference(&alive) {
+            cluster.steadiness.fell_silent(name, now);
+        }
+        for name in alive.difference(before) {
+            cluster.steadiness.heard(name, now);
+        }
+        let is_trusted = !cluster.steadiness.advance(now).is_empty();
+        let is_due = !placements.take_due(now).is_empty();
+        let changed = alive != *before;
+        *before = alive;
+        if std::mem::take(is_stale) || changed || is_trusted || is_due {
+            placements.decide(cluster, Scope::Everything, now);
+        }
+        self.write_members();
+        for group in 0..self.shape.groups {
+            self.write_binding(service(group));
+        }
+    }
+
+    fn write_members(&mut self) {
+        let beats = &self.operator.cluster.heartbeats;
+        let known = self.nodes.iter().filter_map(|node| {
+            let inventory = beats.inventory(&node.name)?;
+            Some((&node.name, inventory))
+        });
+        let members = Members::of(known);
+        let is_asking = self
+            .operator
+            .calls
+            .values()
+            .any(|call| matches!(call, Call::Members));
+        if members != self.operator.members && !is_asking {
+            self.operator_calls(What::Members(members), Call::Members);
+        }
+    }
+
+    fn write_binding(&mut self, primary: ServiceId) {
+        let operator = &self.operator;
+        let Some(Outcome::Placed(placed)) = operator.placements.get(&primary) else {
+            return;
+        };
+        let mut writing = operator.calls.values();
+        if writing.any(|call| matches!(call, Call::Put(other) if *other == primary)) {
+            return;
+        }
+        let present = operator.cluster.bindings.get(&primary);
+        let order = placed.order.clone();
+        if present.is_some_and(|present| present.holder == placed.holder && present.order == order) {
+            return;
+        }
+        let is_same = present.is_some_and(|present| present.holder == placed.holder);
+        let transitions = present.map_or(0, |present| present.transitions + i32::from(!is_same));
+        let holder = placed.holder.clone();
+        self.tell(|| {
+            format!(
+                "operator: {primary} to {holder}, epoch {transitions}, standbys {:?}, former {:?}",
+                order.standbys.iter().map(NodeName::as_str).collect::<Vec<_>>(),
+                order.former
+            )
+        });
+        let what = What::Put {
+            primary: primary.clone(),
+            version: self.operator.versions.get(&primary).copied().unwrap_or_default(),
+            binding: Box::new(Binding {
+                holder,
+                transitions,
+                order,
+            }),
+        };
+        self.operator_calls(what, Call::Put(primary));
+    }
+
+    fn operator_calls(&mut self, what: What, call: Call) {
+        let run = self.operator.run;
+        let id = self.request(Caller::Operator { run }, what);
+        self.operator.calls.insert(id, call);
+        self.later_operator(DEADLINE, ForOperator::Deadline(id));
+    }
+}

@@ -1,0 +1,206 @@
+//! Faults that have names, each a few times with other moments and latencies.
+
+use super::histories::{play, report};
+use super::operator::service;
+use super::plan::{Fault, Kind, Plan, QUIET, Shape};
+use super::world::{SAMPLE, World};
+use super::{MS, Micros, SECOND, Switches};
+
+fn fault(at: Micros, lasts: Micros, kind: Kind) -> Fault {
+    Fault { at, lasts, kind }
+}
+
+/// The node that holds the first service before anything happens.
+fn first_holder(seed: u64, shape: &Shape) -> usize {
+    let plan = Plan {
+        seed,
+        shape: shape.clone(),
+        faults: vec![],
+    };
+    let (_, world) = play(&plan, Switches::default(), false);
+    let holder = world.judge.holders[&service(0)][0].1.clone();
+    holder.trim_start_matches("node-").parse().unwrap()
+}
+
+/// Plays the faults, of the first service's holder, at ten moments; each history has to be whole, and to pass `check`.
+fn each(
+    shape: &Shape,
+    faults: impl Fn(Micros, usize) -> Vec<Fault>,
+    check: impl Fn(&World, Micros) -> Result<(), String>,
+) {
+    for seed in 1..=10 {
+        let at = QUIET + seed * 137 * MS;
+        let mut plan = Plan {
+            seed,
+            shape: shape.clone(),
+            faults: faults(at, first_holder(seed, shape)),
+        };
+        plan.faults.sort_by_key(|fault| fault.at);
+        let (broken, world) = play(&plan, Switches::default(), false);
+        let checked = broken.map_or(Ok(()), Err).and_then(|()| check(&world, at));
+        if let Err(why) = checked {
+            panic!("{why}\n{}", report(&plan, Switches::default()));
+        }
+    }
+}
+
+fn silent_at_most(most: Micros) -> impl Fn(&World, Micros) -> Result<(), String> {
+    move |world, at| {
+        let silence = world.judge.longest_silence(at, world.now);
+        if silence <= most {
+            Ok(())
+        } else {
+            Err(format!("{} ms of silence, {} allowed", silence / MS, most / MS))
+        }
+    }
+}
+
+/// Three misses and the last one's deadline, three round trips to the API server, a frame; what a timer may be late, and
+/// how often the client looks.
+fn bound(shape: &Shape) -> Micros {
+    3 * 100 * MS + 50 * MS + 6 * shape.api.1 + shape.lan.1 + 4 * shape.jitter + SAMPLE
+}
+
+#[test]
+fn a_crash_is_over_within_the_bound() {
+    for nodes in [3, 4] {
+        let shape = Shape::plain(nodes);
+        let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+        each(&shape, faults, silent_at_most(bound(&shape)));
+    }
+}
+
+#[test]
+fn two_nodes_and_a_router_need_no_third() {
+    let shape = Shape::plain(2);
+    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+    each(&shape, faults, silent_at_most(bound(&shape)));
+}
+
+#[test]
+fn three_nodes_need_no_router() {
+    let shape = Shape {
+        gateway: false,
+        ..Shape::plain(3)
+    };
+    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+    each(&shape, faults, silent_at_most(bound(&shape)));
+}
+
+#[test]
+fn a_cut_link_is_as_quick_whether_or_not_it_is_noticed() {
+    let shape = Shape::plain(3);
+    for seen in [false, true] {
+        let link = |node| Kind::Link {
+            node,
+            segment: 0,
+            seen,
+        };
+        let faults = |at, node| vec![fault(at, 5 * SECOND, link(node))];
+        each(&shape, faults, silent_at_most(bound(&shape)));
+    }
+}
+
+#[test]
+fn nobody_else_on_the_segment_means_waiting_for_the_heartbeat() {
+    let shape = Shape {
+        gateway: false,
+        ..Shape::plain(2)
+    };
+    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+    each(&shape, faults, |world, at| {
+        let Some((moved, ..)) = world.judge.holders[&service(0)].get(1) else {
+            return Err("it never moved".into());
+        };
+        if *moved < at + shape.duration * 2 / 3 - 100 * MS {
+            return Err("it did not wait".into());
+        }
+        silent_at_most(shape.duration + SECOND)(world, at)
+    });
+}
+
+#[test]
+fn an_api_server_that_is_away_changes_nothing() {
+    for kind in [Kind::ApiFrozen, Kind::ApiDown] {
+        let shape = Shape::plain(3);
+        let faults = |at, _| vec![fault(at, 20 * SECOND, kind)];
+        each(&shape, faults, silent_at_most(0));
+    }
+}
+
+#[test]
+fn a_holder_that_dies_while_the_api_server_is_away_is_replaced_within_three_seconds() {
+    for kind in [Kind::ApiFrozen, Kind::ApiDown] {
+        let shape = Shape::plain(3);
+        let faults = |at, node| {
+            vec![
+                fault(at, 10 * SECOND, kind),
+                fault(at + SECOND, 7 * SECOND, Kind::Crash(node)),
+            ]
+        };
+        each(&shape, faults, silent_at_most(3 * SECOND));
+    }
+}
+
+#[test]
+fn an_agent_that_restarts_is_not_noticed() {
+    let shape = Shape::plain(3);
+    let faults = |at, node| vec![fault(at, SECOND, Kind::Restart(node))];
+    each(&shape, faults, |world, at| {
+        if world.judge.moves(&service(0)) > 0 {
+            return Err("it moved".into());
+        }
+        silent_at_most(0)(world, at)
+    });
+}
+
+#[test]
+fn a_frozen_agent_answers_on_until_another_does() {
+    let shape = Shape::plain(3);
+    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Freeze(node))];
+    each(&shape, faults, silent_at_most(bound(&shape)));
+}
+
+#[test]
+fn two_of_three_that_are_deaf_to_each_other_move_an_address_at_most_once() {
+    let shape = Shape::plain(3);
+    for further in [1, 2] {
+        for both in [false, true] {
+            let deaf = |one| Kind::Deaf {
+                one,
+                other: (one + further) % 3,
+                segment: 0,
+                both,
+            };
+            let faults = |at, node| vec![fault(at, 8 * SECOND, deaf(node))];
+            each(&shape, faults, silent_at_most(bound(&shape)));
+        }
+    }
+}
+
+#[test]
+fn both_nodes_of_two_that_are_apart_settle_on_one() {
+    for gateway in [false, true] {
+        let shape = Shape {
+            gateway,
+            ..Shape::plain(2)
+        };
+        let kind = Kind::Split { segment: 0, below: 1 };
+        let faults = |at, _| vec![fault(at, 8 * SECOND, kind)];
+        each(&shape, faults, |_, _| Ok(()));
+    }
+}
+
+#[test]
+fn a_machine_that_stood_still_answers_nothing_that_was_taken_from_it() {
+    let shape = Shape::plain(3);
+    for (queued, ticking) in [(false, false), (false, true), (true, false), (true, true)] {
+        let pause = |node| Kind::Pause {
+            node,
+            queued,
+            ticking,
+        };
+        let faults = |at, node| vec![fault(at, 6 * SECOND, pause(node))];
+        each(&shape, faults, silent_at_most(bound(&shape)));
+    }
+}
