@@ -1,5 +1,9 @@
 //! Claims in the compiled program, by `BPF_PROG_TEST_RUN`: who is yielded to, what is left, and that it fences.
-#![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's own tools may fail loudly"
+)]
 
 mod loaded;
 #[path = "../abi/tests/model/mod.rs"]

@@ -213,6 +213,8 @@ fn cost() {
     let mut other = ipv4(6);
     other[12..14].copy_from_slice(&[0x88, 0x47]);
     let asked = solicitation(PEER, [9; 16].into(), VIP6.into(), &[1, 1, 2, 0, 0, 0, 0, 2]);
+    let mut unrelated_reply = request(OURS.0, [10, 0, 10, 7], [10, 0, 10, 99]);
+    unrelated_reply[21] = 2;
     for (name, frame) in [
         ("another Ethernet type", other),
         ("TCP over IPv4", ipv4(6)),
@@ -221,7 +223,23 @@ fn cost() {
             "unrelated ARP",
             request([0xff; 6], [10, 0, 10, 99], [10, 0, 10, 7]),
         ),
-        ("a gratuitous ARP (passed)", request([0xff; 6], VIP, VIP)),
+        (
+            "an unrelated gratuitous ARP",
+            request([0xff; 6], [10, 0, 10, 7], [10, 0, 10, 7]),
+        ),
+        ("an unrelated probe", request([0xff; 6], [0; 4], [10, 0, 10, 7])),
+        ("an unrelated reply", unrelated_reply),
+        (
+            "an unrelated advertisement",
+            advertisement(
+                (PEER, PEER),
+                ([8; 16].into(), [9; 16].into()),
+                0x60,
+                [8; 16].into(),
+            )
+            .frame(),
+        ),
+        ("a conflict (passed)", request([0xff; 6], VIP, VIP)),
         (
             "an unrelated solicitation",
             solicitation(PEER, [9; 16].into(), [8; 16].into(), &[]).frame(),

@@ -480,7 +480,7 @@ fn told_v6(frame: &[u8], teller: Teller, tables: &Native) -> Result {
     let key = ResponderV6Key::new(VIP6, LOOPBACK);
     match judged::<()>(verdict::told::judge(&key, LOOPBACK, teller, tables)) {
         Verdict::Pass(outcome) => untouched(frame, Some(outcome)),
-        other => panic!("{other:?} of a frame that tells"),
+        _ => unreachable!("a judgement is passed"),
     }
 }
 
