@@ -60,7 +60,10 @@ fn devices_are_listed_with_what_the_rule_needs() {
     ip("route add default via 192.0.2.254");
     run(async {
         let devices = Watch::open().expect("a watch").list().await.expect("a list");
-        assert_eq!(named(&devices, "near").reach, Reach::Everywhere);
+        let near = named(&devices, "near");
+        assert_eq!(near.reach, Reach::Everywhere);
+        let router: std::net::IpAddr = "192.0.2.254".parse().expect("an address");
+        assert_eq!(near.gateways, [router]);
         assert_eq!(Selection::Automatic.admits(&named(&devices, "near")), Ok(()));
     });
 }

@@ -1,95 +1,99 @@
-//! The announcer: this node's leases and devices in, entries in the kernel out. It owns the datapath.
+//! The announcer: what this node answers for and its devices in, entries in the kernel and frames on the wire out. It owns the
+//! datapath.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::Lease;
 use lightship_core::announcing::Schedule;
-use lightship_core::binding::Binding;
-use lightship_core::names::{NodeName, ServiceId};
+use lightship_core::inventory::{Inventory, Mac};
 use lightship_core::time::Instant;
+use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
-use lightship_datapath::plan::{Action, Desired, View, plan};
-use lightship_datapath::{Datapath, Entry};
-use lightship_edge::lease;
-use lightship_edge::watch::Seen;
+use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
+use lightship_datapath::{Datapath, Entry, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
 use tracing::{debug, info, warn};
 
 use crate::error::Error;
+use crate::inventory;
 use crate::metrics::Metrics;
-use crate::wanted::wanted;
+use crate::standing::Standing;
+use crate::wanted::{Ground, wanted};
 
-/// Keeps the kernel in step with leases and devices.
+/// Keeps the kernel in step with what this node answers for.
 pub(crate) struct Announcer {
-    node: NodeName,
     selection: Selection,
     datapath: Datapath,
     metrics: Metrics,
-    view: View,
-    bindings: BTreeMap<ServiceId, Binding>,
     devices: Vec<Device>,
     desired: Desired,
+    leaving: BTreeSet<Entry>,
     schedule: Schedule<Entry>,
+    /// Tombstones that were told already.
+    told: BTreeMap<Entry, Tombstone>,
 }
 
 impl Announcer {
-    /// An announcer that knows no lease yet; what the kernel holds stays until it does.
+    /// An announcer that answers nothing yet; what the kernel holds stays until every lease was seen.
     pub(crate) fn new(
-        node: NodeName,
         selection: Selection,
         datapath: Datapath,
         metrics: Metrics,
         announce_interval: Duration,
     ) -> Self {
         Self {
-            node,
             selection,
             datapath,
             metrics,
-            view: View::Partial,
-            bindings: BTreeMap::new(),
             devices: Vec::new(),
             desired: Desired {
                 interfaces: BTreeMap::new(),
-                entries: [].into(),
-                members: [].into(),
+                entries: BTreeMap::new(),
+                members: BTreeSet::new(),
                 view: View::Partial,
             },
+            leaving: BTreeSet::new(),
             schedule: Schedule::new(announce_interval),
+            told: BTreeMap::new(),
         }
     }
 
-    /// Whether all leases have been seen once.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.view == View::Complete
-    }
-
-    /// Takes in what the watch of service leases saw.
-    pub(crate) fn observe_leases(&mut self, seen: Seen<Lease>) {
-        if seen.is_everything() {
-            self.view = View::Complete;
-        }
-        let difference = seen.difference(self.bindings.keys().cloned(), lease::bound_service);
-        for lease in difference.applied {
-            let service = lease::bound_service(&lease);
-            match lease::binding(&lease) {
-                Ok(binding) => {
-                    self.bindings.insert(service, binding);
-                }
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, %service, "a lease cannot be read; what it held before is kept");
-                }
+    /// What an earlier run left in the kernel, by address.
+    pub(crate) fn held(&self) -> Result<BTreeMap<IpAddr, Order>, Error> {
+        let observed = self.datapath.observe().map_err(Error::Observe)?;
+        let mut held: BTreeMap<IpAddr, Order> = BTreeMap::new();
+        for (entry, kept) in observed.entries {
+            let order = kept.fence.hold.map(|hold| hold.order).unwrap_or_default();
+            let known = held.entry(entry.address).or_insert(order);
+            if order.beats(*known) {
+                *known = order;
             }
         }
-        for service in difference.deleted {
-            self.bindings.remove(&service);
-        }
+        Ok(held)
     }
 
-    /// Takes in the node's devices.
-    pub(crate) fn observe_devices(&mut self, devices: Vec<Device>) {
+    /// The datapath's other ends: what the program tells, and what is heard on the wire.
+    pub(crate) fn datapath(&mut self) -> &mut Datapath {
+        &mut self.datapath
+    }
+
+    /// Takes in the node's devices; returns the interfaces a policy may mean.
+    pub(crate) fn observe_devices(&mut self, devices: Vec<Device>) -> BTreeMap<NicIndex, Nic> {
         self.devices = devices;
+        let own = self.devices.iter().filter(|device| device.is_nodes_own());
+        own.map(|device| {
+            let nic = Nic {
+                interface: inventory::interface(device, &self.selection),
+                gateways: device.gateways.clone(),
+            };
+            (NicIndex(device.index.0), nic)
+        })
+        .collect()
+    }
+
+    /// What the heartbeat tells of the devices.
+    pub(crate) fn inventory(&self) -> Inventory {
+        inventory::inventory(&self.devices, &self.selection)
     }
 
     /// Tells the responder that this agent lives, and takes in what it counted.
@@ -100,34 +104,72 @@ impl Announcer {
         Ok(())
     }
 
-    /// Fetches what is, decides what should be, and carries out the difference.
-    pub(crate) fn reconcile(&mut self, now: Instant) -> Result<(), Error> {
+    /// Fetches what is, decides what should be, and carries out the difference. Where the kernel yielded to a claim, that is
+    /// told before.
+    pub(crate) fn reconcile(&mut self, standing: &mut Standing, now: Instant) -> Result<(), Error> {
         let observed = self.datapath.observe().map_err(Error::Observe)?;
-        let wanted = wanted(
-            &self.bindings,
-            &self.node,
-            &self.devices,
-            &self.selection,
-            &observed,
-            self.view,
-        );
-        for (service, error) in &wanted.unreadable {
-            warn!(%service, %error, "the lease names an interface expression that does not parse");
-        }
-        let actions = plan(&wanted.desired, &observed);
-        self.desired = wanted.desired;
+        self.tell_yields(standing, &observed, now);
+        let kernel_now = monotonic_ns();
+        let kernel_time = |moment: Instant| {
+            let before = u64::try_from((now - moment).as_nanos()).unwrap_or(u64::MAX);
+            kernel_now.saturating_sub(before)
+        };
+        let ground = Ground {
+            devices: &self.devices,
+            selection: &self.selection,
+            observed: &observed,
+            members: standing.members(),
+            view: standing.view(),
+        };
+        let sure = |nic| standing.is_sure_of(nic);
+        let wanted = wanted(standing.answers(), sure, kernel_time, ground);
+        let actions: Vec<_> = plan(&wanted.desired, &observed)
+            .into_iter()
+            .filter(|action| !matches!(action, Action::Announce(entry, ..) if wanted.leaving.contains(entry)))
+            .collect();
+        (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
         self.carry_out(&actions);
-        self.schedule
-            .retain(|entry| self.desired.entries.contains_key(entry));
-        for entry in self.desired.entries.keys() {
-            if observed.entries.contains_key(entry) {
+        self.plan_announcements(&observed, now);
+        self.metrics.holds(self.desired.entries.len());
+        Ok(())
+    }
+
+    fn plan_announcements(&mut self, observed: &Observed, now: Instant) {
+        let announced = |entry: &Entry| self.desired.entries.contains_key(entry) && !self.leaving.contains(entry);
+        self.schedule.retain(announced);
+        for (entry, hold) in self.desired.entries.iter().filter(|(entry, _)| !self.leaving.contains(entry)) {
+            let known = observed.entries.get(entry).and_then(|kept| kept.fence.hold);
+            if known.is_some_and(|known| known.order == hold.order) {
                 self.schedule.adopted(*entry, now);
             } else {
                 self.schedule.taken(*entry, now);
             }
         }
-        self.metrics.holds(self.desired.entries.len());
-        Ok(())
+    }
+
+    fn tell_yields(&mut self, standing: &mut Standing, observed: &Observed, now: Instant) {
+        let standing_now: BTreeMap<Entry, Tombstone> = observed
+            .entries
+            .iter()
+            .filter_map(|(entry, kept)| Some((*entry, kept.fence.standing()?)))
+            .collect();
+        // Before every lease was seen nobody knows whose the entry is: it is told then.
+        if standing.view() == View::Partial {
+            return;
+        }
+        for (entry, tombstone) in &standing_now {
+            if self.told.get(entry) != Some(tombstone) {
+                info!(%entry, epoch = tombstone.order.epoch, claimant = %tombstone.mac, "yields to a claim");
+                let yielded = Yielded {
+                    nic: NicIndex(entry.interface.0),
+                    from: Mac(tombstone.mac.0),
+                    address: entry.address,
+                    order: tombstone.order,
+                };
+                standing.observe_yield(yielded, now);
+            }
+        }
+        self.told = standing_now;
     }
 
     /// Sends the announcements that are due.
@@ -146,22 +188,37 @@ impl Announcer {
         self.schedule.next_due()
     }
 
+    /// Announces an address anew.
+    pub(crate) fn defend(&mut self, entry: Entry) {
+        let known = self
+            .desired
+            .interfaces
+            .get(&entry.interface)
+            .zip(self.desired.entries.get(&entry));
+        if let Some((mac, hold)) = known {
+            self.carry_out(&[Action::Announce(entry, *mac, hold.order)]);
+        }
+    }
+
+    /// Sends the claim of an entry to one station.
+    pub(crate) fn claim_to(&self, entry: Entry, order: Order, to: Mac) {
+        if let Err(error) = self.datapath.claim_to(entry, order, MacAddress(to.0)) {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, %entry, "a claim was not sent");
+        }
+    }
+
     fn carry_out(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
-                Action::AddEntry(entry, _) => info!(%entry, "answers"),
+                Action::AddEntry(entry) => info!(%entry, "answers"),
                 Action::RemoveEntry(entry) => info!(%entry, "answers no more"),
                 Action::Attach(interface) => info!(%interface, "attaches the responder"),
                 Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
                 Action::Detach(interface) => info!(%interface, "detaches the responder"),
                 Action::JoinGroup(group) => debug!(%group, "joins a solicited-node group"),
                 Action::LeaveGroup(group) => debug!(%group, "leaves a solicited-node group"),
-                Action::SetHold(entry, hold) => debug!(%entry, ?hold, "answers by another binding"),
-                Action::SetMac(..)
-                | Action::ForgetMac(_)
-                | Action::SetMember(..)
-                | Action::ForgetMember(_)
-                | Action::Announce(..) => {}
+                _ => {}
             }
         }
         let failures = self.datapath.execute(actions);
@@ -169,15 +226,19 @@ impl Announcer {
             let error = failure as &dyn std::error::Error;
             warn!(error, action = ?failure.action, "the kernel was not changed; it is tried again");
         }
-        let sent = actions
-            .iter()
-            .filter(|action| matches!(action, Action::Announce(..)))
-            .count();
-        let unsent = failures
-            .iter()
-            .filter(|failure| matches!(failure.action, Action::Announce(..)))
-            .count();
+        let is_announcement = |action: &&Action| matches!(action, Action::Announce(..));
+        let sent = actions.iter().filter(is_announcement).count();
+        let unsent = failures.iter().map(|failure| &failure.action).filter(is_announcement).count();
         self.metrics.announced(sent.saturating_sub(unsent));
         self.metrics.failed(failures.len());
+    }
+}
+
+/// What the program tells of a conflict, in the watch's words.
+pub(crate) fn conflict(wakeup: &Wakeup) -> Heard {
+    Heard {
+        nic: NicIndex(wakeup.entry.interface.0),
+        from: Mac(wakeup.mac.0),
+        address: wakeup.entry.address,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lightship_datapath::devices::DeviceError;
+use lightship_datapath::probe::ProbeError;
 use lightship_datapath::{MapsError, ObserveError, OpenError};
 use thiserror::Error;
 
@@ -15,6 +16,12 @@ pub enum Error {
     /// The node's devices could not be listed or watched.
     #[error("failed to watch the node's network devices")]
     Devices(#[source] DeviceError),
+    /// Nothing can be asked or heard on the wire.
+    #[error("failed to open the socket that watches other holders: grant CAP_NET_RAW")]
+    Probes(#[source] ProbeError),
+    /// A descriptor cannot be waited for.
+    #[error("failed to wait for what the kernel tells")]
+    Readiness(#[source] std::io::Error),
     /// The responder could not be told that this agent lives; it falls silent without.
     #[error("failed to beat the responder's liveness")]
     Beat(#[source] MapsError),

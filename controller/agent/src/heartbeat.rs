@@ -1,6 +1,7 @@
 //! The heartbeat: a lease that says this agent lives and what its node has, renewed every third of its duration.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -15,11 +16,16 @@ use lightship_edge::{ApiAnswer as _, Clock};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use crate::api::Connections;
 use crate::error::Error;
+
+/// Changes of the inventory that follow each other closely are told together.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Renews the heartbeat of a node.
 pub(crate) struct Heartbeat {
-    api: Api<Lease>,
+    connections: Arc<Connections>,
+    namespace: String,
     node: NodeName,
     name: String,
     timings: LeaseTimings,
@@ -29,10 +35,16 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     /// The heartbeat of `node`, kept in `namespace`.
-    pub(crate) fn new(client: Client, namespace: &str, node: NodeName, timings: LeaseTimings) -> Self {
+    pub(crate) fn new(
+        connections: Arc<Connections>,
+        namespace: String,
+        node: NodeName,
+        timings: LeaseTimings,
+    ) -> Self {
         let name = names::heartbeat(node.as_str());
         Self {
-            api: Api::namespaced(client, namespace),
+            connections,
+            namespace,
             node,
             name,
             timings,
@@ -41,10 +53,14 @@ impl Heartbeat {
     }
 
     /// Renews for as long as it is let; a changed inventory is told at once.
+    ///
+    /// A connection on which no answer comes is not waited for: the next try has one of its own, and the one that is answered
+    /// is the one in use from then on.
     pub(crate) async fn run(mut self, mut inventory: watch::Receiver<Inventory>) {
+        let mut connection = self.connections.current();
         loop {
             let current = inventory.borrow_and_update().clone();
-            let pause = match self.renew(&current).await {
+            let pause = match self.renew(&connection.client, &current).await {
                 Ok(()) => self.timings.renew_interval(),
                 Err(error) => {
                     self.written = None;
@@ -53,27 +69,34 @@ impl Heartbeat {
                         error,
                         "failed to renew the heartbeat; without it other nodes take this one's addresses"
                     );
+                    connection = self.connections.spare();
                     self.timings.retry_period()
                 }
             };
+            if self.written.is_some() {
+                self.connections.replace(connection.clone());
+            }
+            let resting = tokio::time::sleep(pause);
+            tokio::time::sleep(SHORTEST_PAUSE).await;
             tokio::select! {
                 changed = inventory.changed() => match changed {
                     Ok(()) => debug!("the inventory changed and is told at once"),
                     Err(_) => return,
                 },
-                () = tokio::time::sleep(pause) => {}
+                () = resting => {}
             }
         }
     }
 
-    async fn renew(&mut self, inventory: &Inventory) -> Result<(), Error> {
+    async fn renew(&mut self, client: &Client, inventory: &Inventory) -> Result<(), Error> {
         let deadline = self.timings.renew_deadline();
-        let renewed = tokio::time::timeout(deadline, self.write(inventory)).await;
+        let api = Api::namespaced(client.clone(), &self.namespace);
+        let renewed = tokio::time::timeout(deadline, self.write(&api, inventory)).await;
         self.written = Some(renewed.map_err(|_| Error::HeartbeatDeadline(deadline))??);
         Ok(())
     }
 
-    async fn write(&self, inventory: &Inventory) -> Result<Lease, Error> {
+    async fn write(&self, api: &Api<Lease>, inventory: &Inventory) -> Result<Lease, Error> {
         let failed = |source| Error::Heartbeat {
             lease: self.name.clone(),
             source: Box::new(source),
@@ -84,25 +107,21 @@ impl Heartbeat {
         };
         let present = match &self.written {
             Some(lease) => Some(lease.clone()),
-            None => self.api.get_opt(&self.name).await.map_err(failed)?,
+            None => api.get_opt(&self.name).await.map_err(failed)?,
         };
         let lease = self.lease(present.as_ref(), inventory)?;
         let answer = match &present {
-            None => self.api.create(&params, &lease).await,
-            Some(present) => self.api.replace(&present.name_any(), &params, &lease).await,
+            None => api.create(&params, &lease).await,
+            Some(present) => api.replace(&present.name_any(), &params, &lease).await,
         };
         match answer {
             // Deleted or written by somebody else meanwhile: what is there now is taken up.
             Err(error) if error.is_conflict() || error.is_not_found() => {
-                let present = self.api.get_opt(&self.name).await.map_err(failed)?;
+                let present = api.get_opt(&self.name).await.map_err(failed)?;
                 let lease = self.lease(present.as_ref(), inventory)?;
                 match present {
-                    None => self.api.create(&params, &lease).await.map_err(failed),
-                    Some(_) => self
-                        .api
-                        .replace(&self.name, &params, &lease)
-                        .await
-                        .map_err(failed),
+                    None => api.create(&params, &lease).await.map_err(failed),
+                    Some(_) => api.replace(&self.name, &params, &lease).await.map_err(failed),
                 }
             }
             answer => answer.map_err(failed),

@@ -1,7 +1,5 @@
 //! The node's devices in the words of the heartbeat.
 
-use std::net::IpAddr;
-
 use lightship_core::inventory::{Interface, Inventory, LinkState, Mac};
 use lightship_datapath::devices::{AdminState, Carrier, Device, Selection};
 
@@ -30,12 +28,6 @@ pub(crate) fn interface(device: &Device, selection: &Selection) -> Interface {
             (AdminState::Up, Carrier::Present) => LinkState::Up,
         },
         suitable: selection.admits(device).is_ok(),
-        addresses: own_addresses(device),
+        addresses: device.addresses.clone(),
     }
-}
-
-/// The node's own: groups that are joined for held addresses appear as addresses too.
-fn own_addresses(device: &Device) -> Vec<IpAddr> {
-    let own = device.addresses.iter().filter(|address| !address.is_multicast());
-    own.copied().collect()
 }

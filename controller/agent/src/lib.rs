@@ -4,37 +4,57 @@
 //! what it finds, and removes only what it knows to be stale once it has seen every lease.
 
 mod announcer;
+mod api;
 mod error;
+mod findings;
+mod groups;
 mod heartbeat;
 mod inventory;
 mod metrics;
+mod succession;
+mod node;
+mod standing;
 mod wanted;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::StreamExt as _;
+use futures::stream::{BoxStream, StreamExt as _};
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher;
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
+use lightship_core::inventory::Inventory;
 use lightship_core::names::NodeName;
 use lightship_core::timing::LeaseTimings;
-use lightship_crd::label;
-use lightship_datapath::Datapath;
+use lightship_crd::{label, members};
 use lightship_datapath::devices::{Device, Selection, Watch};
+use lightship_datapath::plan::View;
+use lightship_datapath::probe::Probes;
+use lightship_datapath::{Datapath, Wakeup, Wakeups};
 use lightship_edge::Clock;
+use lightship_edge::watch::Seen;
 use prometheus_client::registry::Registry;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 pub use error::Error;
 pub use lightship_datapath::{Hook, Ping};
 
 use announcer::Announcer;
+use api::{Arbiter, Connections};
+use findings::Findings;
 use heartbeat::{Heartbeat, beat_interval};
 use metrics::Metrics;
+use node::{Audit, Node, Reading, log};
+use standing::Standing;
+
+/// How many changes of leases are carried out together.
+const MOST_AT_ONCE: usize = 512;
 
 /// How often what the kernel holds is compared anew although nothing was heard: somebody may have changed it.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(10);
@@ -65,18 +85,18 @@ pub struct Options {
 /// The agent of one node.
 pub struct Agent {
     options: Options,
-    client: Client,
+    connections: Arc<Connections>,
     metrics: Metrics,
     ready: watch::Sender<bool>,
 }
 
 impl Agent {
-    /// An agent that will use `client` and report to `registry`.
+    /// An agent that will use `client`, make others of `config` where that one gets no answer, and report to `registry`.
     #[must_use]
-    pub fn new(options: Options, client: Client, registry: &mut Registry) -> Self {
+    pub fn new(options: Options, config: Config, client: Client, registry: &mut Registry) -> Self {
         Self {
             options,
-            client,
+            connections: Arc::new(Connections::new(config, client)),
             metrics: Metrics::register(registry),
             ready: watch::Sender::new(false),
         }
@@ -104,8 +124,7 @@ impl Agent {
         })
         .map_err(Error::Open)?;
         let mut announcer = Announcer::new(
-            self.options.node.clone(),
-            selection.clone(),
+            selection,
             datapath,
             self.metrics.clone(),
             self.options.announce_interval,
@@ -114,64 +133,166 @@ impl Agent {
         announcer.beat()?;
         let watching = Watch::open().map_err(Error::Devices)?;
         let present = watching.list().await.map_err(Error::Devices)?;
-        announcer.observe_devices(present.clone());
-        let (inventory_sender, inventory) = watch::channel(inventory::inventory(&present, &selection));
+        let probes = Probes::open().map_err(Error::Probes)?;
+        let wakeups = announcer.datapath().wakeups();
+        let mut standing = Standing::new(self.options.node.clone(), announcer.held()?);
+        standing.observe_nics(announcer.observe_devices(present.clone()), clock.now());
+        let inventory = Inventory {
+            run: Clock::wall().to_string(),
+            ..announcer.inventory()
+        };
+        let (inventory_sender, inventory) = watch::channel(inventory);
         let (device_sender, devices) = watch::channel(present);
+        let namespace = self.options.namespace.clone();
         let heartbeat = Heartbeat::new(
-            self.client.clone(),
-            &self.options.namespace,
+            Arc::clone(&self.connections),
+            namespace.clone(),
             self.options.node.clone(),
             self.options.timings,
         );
-        // Both end with this function, whichever way it ends.
+        // All end with this function, whichever way it ends.
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(heartbeat.run(inventory));
-        tasks.spawn(follow(watching, selection, device_sender, inventory_sender));
-        self.announce(announcer, devices, clock, &stop).await;
+        tasks.spawn(follow(watching, device_sender));
+        let node = Node {
+            announcer,
+            standing,
+            metrics: self.metrics.clone(),
+            findings: Findings::default(),
+            inventory: inventory_sender,
+            arbiter: Arbiter::new(Arc::clone(&self.connections), namespace),
+            requests: tokio::task::JoinSet::new(),
+            reading: Reading::No,
+            carried_out: 0,
+        };
+        let ends = Ends {
+            devices,
+            probes: AsyncFd::new(probes).map_err(Error::Readiness)?,
+            wakeups: wakeups.map(AsyncFd::new).transpose().map_err(Error::Readiness)?,
+        };
+        self.attend(node, ends, clock, &stop).await;
         info!("stops; the responder answers on until its liveness runs out or the next agent takes over");
         Ok(())
     }
 
-    async fn announce(
-        &self,
-        mut announcer: Announcer,
-        mut devices: watch::Receiver<Vec<Device>>,
-        clock: Clock,
-        stop: &CancellationToken,
-    ) {
-        let metrics = self.metrics.clone();
-        let selected = format!("{}={}", label::LEASE, label::LEASE_SERVICE);
-        let api = Api::namespaced(self.client.clone(), &self.options.namespace);
-        let config = watcher::Config::default().labels(&selected);
-        let mut leases =
-            lightship_edge::watch::watch::<Lease>(api, config, "leases", move || metrics.undecodable());
+    /// Attends to whatever happens next, most urgent first.
+    async fn attend(&self, mut node: Node, mut ends: Ends, clock: Clock, stop: &CancellationToken) {
+        let mut connection = self.connections.follow();
+        let (mut leases, mut members) = self.watches();
         let mut beats = tokio::time::interval(beat_interval(self.options.timings.lease_duration()));
         let mut audits = tokio::time::interval(AUDIT_INTERVAL);
         // A frozen machine does not make up for the beats it missed.
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         audits.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut audit = Audit::IfChanged;
+            let next_tick = node.standing.next_tick();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 _ = beats.tick() => {
-                    log(announcer.beat());
+                    log(node.announcer.beat());
                     continue;
                 }
-                () = clock.until(announcer.next_announcement()) => {
-                    announcer.announce(clock.now());
-                    continue;
+                Ok(mut ready) = ends.probes.readable_mut() => {
+                    node.hear(ready.get_inner_mut(), clock.now());
+                    ready.clear_ready();
                 }
-                Some(seen) = leases.next() => announcer.observe_leases(seen),
-                Ok(()) = devices.changed() => {
-                    let present = devices.borrow_and_update().clone();
-                    announcer.observe_devices(present);
+                wakeups = told(&mut ends.wakeups) => audit = node.wake(&wakeups, clock.now()),
+                Some(Ok(answered)) = node.requests.join_next() => node.answered(answered, clock.now()),
+                () = clock.until(next_tick) => {
+                    // Whatever came in before now counts as heard before now.
+                    let now = clock.now();
+                    node.hear(ends.probes.get_mut(), now);
+                    node.standing.tick(now);
                 }
-                _ = audits.tick() => {}
+                () = clock.until(node.announcer.next_announcement()) => node.announcer.announce(clock.now()),
+                Some(seen) = leases.next() => {
+                    for seen in seen {
+                        node.standing.observe_leases(seen, clock.now());
+                    }
+                }
+                Some(seen) = members.next() => observe_members(&mut node.standing, seen),
+                Ok(()) = ends.devices.changed() => {
+                    let present = ends.devices.borrow_and_update().clone();
+                    let nics = node.announcer.observe_devices(present);
+                    node.standing.observe_nics(nics, clock.now());
+                    node.publish(clock.now());
+                }
+                Ok(()) = connection.changed() => {
+                    info!("the API server answers on another connection; leases are watched there");
+                    connection.mark_unchanged();
+                    (leases, members) = self.watches();
+                }
+                _ = audits.tick() => {
+                    audit = Audit::Now;
+                    node.publish(clock.now());
+                }
             }
-            log(announcer.reconcile(clock.now()));
-            self.ready.send_replace(announcer.is_complete());
+            node.act(ends.probes.get_mut(), clock.now(), audit);
+            self.ready.send_replace(node.standing.view() == View::Complete);
         }
+    }
+
+    fn watches(&self) -> (Leases, Members) {
+        let client = self.connections.current().client;
+        let undecodable = |metrics: Metrics| move || metrics.undecodable();
+        let selected = format!("{}={}", label::LEASE, label::LEASE_SERVICE);
+        let leases = lightship_edge::watch::watch::<Lease>(
+            Api::namespaced(client.clone(), &self.options.namespace),
+            watcher::Config::default().labels(&selected),
+            "leases",
+            undecodable(self.metrics.clone()),
+        );
+        let named = format!("metadata.name={}", members::NAME);
+        let members = lightship_edge::watch::watch::<ConfigMap>(
+            Api::namespaced(client, &self.options.namespace),
+            watcher::Config::default().fields(&named),
+            "members",
+            undecodable(self.metrics.clone()),
+        );
+        // Leases that change together are carried out together.
+        (leases.ready_chunks(MOST_AT_ONCE).boxed(), members)
+    }
+}
+
+type Leases = BoxStream<'static, Vec<Seen<Lease>>>;
+type Members = BoxStream<'static, Seen<ConfigMap>>;
+
+/// Where news comes from beside the API server.
+struct Ends {
+    devices: watch::Receiver<Vec<Device>>,
+    probes: AsyncFd<Probes>,
+    wakeups: Option<AsyncFd<Wakeups>>,
+}
+
+/// What the program tells next.
+async fn told(wakeups: &mut Option<AsyncFd<Wakeups>>) -> Vec<Wakeup> {
+    let Some(wakeups) = wakeups else {
+        return std::future::pending().await;
+    };
+    match wakeups.readable_mut().await {
+        Ok(mut ready) => {
+            let wakeups = ready.get_inner_mut().drain();
+            ready.clear_ready();
+            wakeups
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn observe_members(standing: &mut Standing, seen: Seen<ConfigMap>) {
+    let Some(object) = seen.difference([], |_| ()).applied.pop() else {
+        // Without the object the members stay who they were: claims of strangers never count.
+        return;
+    };
+    let text = object.data.unwrap_or_default().remove(members::KEY).unwrap_or_default();
+    match lightship_core::members::Members::from_json(&text) {
+        Ok(members) => standing.observe_members(members),
+        Err(error) => warn!(
+            error = &error as &dyn std::error::Error,
+            "the members object cannot be read; the members stay who they were"
+        ),
     }
 }
 
@@ -183,13 +304,8 @@ fn selection(devices: &[String]) -> Selection {
     }
 }
 
-/// Passes the devices on whenever they change; the inventory only when it does.
-async fn follow(
-    mut watching: Watch,
-    selection: Selection,
-    devices: watch::Sender<Vec<Device>>,
-    inventory: watch::Sender<lightship_core::inventory::Inventory>,
-) {
+/// Passes the devices on whenever they change.
+async fn follow(mut watching: Watch, devices: watch::Sender<Vec<Device>>) {
     loop {
         let present = match watching.changed().await {
             Ok(present) => present,
@@ -205,12 +321,6 @@ async fn follow(
                 present
             }
         };
-        let told = inventory::inventory(&present, &selection);
-        inventory.send_if_modified(|known| {
-            let changed = *known != told;
-            *known = told;
-            changed
-        });
         devices.send_if_modified(|known| {
             let changed = *known != present;
             *known = present;
@@ -224,13 +334,4 @@ async fn reopen() -> Option<(Watch, Vec<Device>)> {
     let watching = Watch::open().ok()?;
     let present = watching.list().await.ok()?;
     Some((watching, present))
-}
-
-fn log(result: Result<(), Error>) {
-    if let Err(error) = result {
-        error!(
-            error = &error as &dyn std::error::Error,
-            "the agent goes on and tries again"
-        );
-    }
 }

@@ -2,18 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use lightship_core::finding::Sight;
+use lightship_core::watch::ClaimAnswer;
 use lightship_datapath::Outcome;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByOutcome {
     outcome: &'static str,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByAnswer {
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySight {
+    kind: &'static str,
+}
+
+/// Seconds: a failover takes a fraction of one, by rank or by heartbeat more.
+const SILENCES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 3.0, 15.0];
 
 /// Handles to every metric of the agent.
 #[derive(Clone, Debug)]
@@ -23,6 +40,10 @@ pub(crate) struct Metrics {
     announcements: Counter,
     failures: Counter,
     undecodable: Counter,
+    probes: Counter,
+    claims: Family<ByAnswer, Counter>,
+    sights: Family<BySight, Counter>,
+    silence: Histogram,
 }
 
 impl Metrics {
@@ -34,6 +55,10 @@ impl Metrics {
             announcements: Counter::default(),
             failures: Counter::default(),
             undecodable: Counter::default(),
+            probes: Counter::default(),
+            claims: Family::default(),
+            sights: Family::default(),
+            silence: Histogram::new(SILENCES),
         };
         let own = registry.sub_registry_with_prefix("lightship_agent");
         own.register(
@@ -60,6 +85,26 @@ impl Metrics {
             "undecodable_objects",
             "Leases passed over because they could not be decoded",
             metrics.undecodable.clone(),
+        );
+        own.register(
+            "probes",
+            "Questions asked on the wire: of holders, witnesses and deposed nodes",
+            metrics.probes.clone(),
+        );
+        own.register(
+            "claims",
+            "Claims on the binding of a silent holder, by what became of them",
+            metrics.claims.clone(),
+        );
+        own.register(
+            "findings",
+            "What was seen on the wire and told to the operator, by kind",
+            metrics.sights.clone(),
+        );
+        own.register(
+            "taken_over_silence_seconds",
+            "How long a holder had not answered when this node took over from it",
+            metrics.silence.clone(),
         );
         metrics
     }
@@ -92,5 +137,34 @@ impl Metrics {
     /// A lease could not be decoded.
     pub(crate) fn undecodable(&self) {
         self.undecodable.inc();
+    }
+
+    /// Somebody was asked on the wire.
+    pub(crate) fn probed(&self) {
+        self.probes.inc();
+    }
+
+    /// A claim was answered.
+    pub(crate) fn claimed(&self, answer: ClaimAnswer) {
+        let answer = match answer {
+            ClaimAnswer::Won => "won",
+            ClaimAnswer::Lost => "lost",
+            ClaimAnswer::Unreachable => "unreachable",
+        };
+        self.claims.get_or_create(&ByAnswer { answer }).inc();
+    }
+
+    /// Something was seen.
+    pub(crate) fn saw(&self, sight: &Sight) {
+        let kind = match sight {
+            Sight::Conflict { .. } => "conflict",
+            Sight::Fenced { .. } => "fenced",
+            Sight::Claimed { silence_ms, .. } => {
+                self.silence.observe(Duration::from_millis(*silence_ms).as_secs_f64());
+                "claimed"
+            }
+            Sight::Lingers { .. } => "lingers",
+        };
+        self.sights.get_or_create(&BySight { kind }).inc();
     }
 }

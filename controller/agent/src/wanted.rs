@@ -1,96 +1,108 @@
-//! What the kernel should hold: the leases of this node laid over its devices. Pure.
+//! What the kernel should hold: what this node answers for, laid over its devices. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lightship_core::binding::{Announcement, Binding};
-use lightship_core::interfaces::{InterfaceExpressionError, InterfaceSelector};
 use lightship_core::inventory::LinkState;
-use lightship_core::names::{NodeName, ServiceId};
+use lightship_core::members::Members;
+use lightship_core::watch::{Answer, NicIndex, Part, Target};
 use lightship_datapath::devices::{Device, Selection};
-use lightship_datapath::plan::{Desired, Hold, Observed, View};
-use lightship_datapath::{Entry, InterfaceIndex, MacAddress, Order};
+use lightship_datapath::plan::{Confirmation, Desired, Hold, Observed, View};
+use lightship_datapath::{Entry, InterfaceIndex, MacAddress};
 
 use crate::inventory::interface;
 
-/// What the kernel should hold, and what of the leases cannot be carried out.
+/// The node's side of it: its devices, and what is known of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground<'a> {
+    /// The node's devices.
+    pub(crate) devices: &'a [Device],
+    /// Which of them announce where no policy says so.
+    pub(crate) selection: &'a Selection,
+    /// What the kernel holds now.
+    pub(crate) observed: &'a Observed,
+    /// Who the members are.
+    pub(crate) members: &'a Members,
+    /// Whether every lease was seen.
+    pub(crate) view: View,
+}
+
+/// What the kernel should hold, and which of it is not announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// What the kernel should hold.
     pub(crate) desired: Desired,
-    /// Interface expressions that do not parse, by service.
-    pub(crate) unreadable: BTreeMap<ServiceId, InterfaceExpressionError>,
+    /// Entries of bindings that went elsewhere: they are answered, and no longer announced.
+    pub(crate) leaving: BTreeSet<Entry>,
 }
 
-/// Lays the bindings that name `node` as holder over its devices.
+/// Lays what this node answers for over its devices; `kernel_time` turns a moment into the kernel's time.
 ///
 /// While the view is partial, interfaces that have a program keep it: a new program takes the old one's place, and
 /// nothing is taken away.
-pub(crate) fn wanted(
-    bindings: &BTreeMap<ServiceId, Binding>,
-    node: &NodeName,
-    devices: &[Device],
-    selection: &Selection,
-    observed: &Observed,
-    view: View,
+pub(crate) fn wanted<'a>(
+    answers: impl Iterator<Item = Answer<'a>>,
+    is_sure_of: impl Fn(NicIndex) -> bool,
+    kernel_time: impl Fn(lightship_core::time::Instant) -> u64,
+    ground: Ground<'_>,
 ) -> Wanted {
+    let interfaces: Vec<_> = ground
+        .devices
+        .iter()
+        .filter(|device| is_sure_of(NicIndex(device.index.0)))
+        .map(|device| (device.index, interface(device, ground.selection)))
+        .filter(|(_, interface)| interface.mac.is_some() && interface.link == LinkState::Up)
+        .collect();
     let mut entries = BTreeMap::new();
-    let mut unreadable = BTreeMap::new();
-    for (service, binding) in bindings.iter().filter(|(_, binding)| binding.holder == *node) {
-        for announcement in &binding.order.announcements {
-            match InterfaceSelector::compile(&announcement.interfaces) {
-                Ok(selector) => {
-                    let hold = Hold::unconfirmed(binding_order(binding));
-                    let found = of_announcement(announcement, &selector, devices, selection);
-                    entries.extend(found.into_iter().map(|entry| (entry, hold)));
-                }
-                Err(error) => {
-                    unreadable.insert(service.clone(), error);
+    let mut leaving = BTreeSet::new();
+    for answer in answers {
+        let confirmed = answer.confirmed.map_or(Confirmation::Unconfirmed, |read| {
+            Confirmation::After(kernel_time(read))
+        });
+        let hold = Hold {
+            order: answer.order,
+            confirmed,
+        };
+        for (index, interface) in &interfaces {
+            let meant = |target: &&Target| target.interfaces.selects(interface);
+            for address in answer.targets.iter().filter(meant).flat_map(|target| &target.addresses) {
+                let entry = Entry {
+                    address: *address,
+                    interface: *index,
+                };
+                entries.insert(entry, hold);
+                if answer.part == Part::Leaver {
+                    leaving.insert(entry);
                 }
             }
         }
     }
-    let used = |index: InterfaceIndex| {
-        entries.keys().any(|entry: &Entry| entry.interface == index)
-            || (view == View::Partial && observed.attached.contains_key(&index))
+    let used: BTreeSet<InterfaceIndex> = entries.keys().map(|entry: &Entry| entry.interface).collect();
+    let is_used = |index: InterfaceIndex| {
+        used.contains(&index)
+            || (ground.view == View::Partial && ground.observed.attached.contains_key(&index))
     };
-    let interfaces: BTreeMap<InterfaceIndex, MacAddress> = devices
+    let interfaces: BTreeMap<InterfaceIndex, MacAddress> = ground
+        .devices
         .iter()
-        .filter(|device| used(device.index))
+        .filter(|device| is_used(device.index))
         .filter_map(|device| Some((device.index, device.mac?)))
         .collect();
-    Wanted {
-        desired: Desired {
-            interfaces,
-            entries,
-            members: BTreeSet::new(),
-            view,
-        },
-        unreadable,
-    }
+    let desired = Desired {
+        interfaces,
+        entries,
+        members: members(ground.members, ground.devices),
+        view: ground.view,
+    };
+    Wanted { desired, leaving }
 }
 
-/// The order of the binding by which its holder answers.
-fn binding_order(binding: &Binding) -> Order {
-    Order::of_holder(u32::try_from(binding.transitions).unwrap_or(0))
-}
-
-fn of_announcement(
-    announcement: &Announcement,
-    selector: &InterfaceSelector,
-    devices: &[Device],
-    selection: &Selection,
-) -> Vec<Entry> {
-    let meant = devices.iter().filter(|device| {
-        let interface = interface(device, selection);
-        interface.mac.is_some() && interface.link == LinkState::Up && selector.selects(&interface)
-    });
-    meant
-        .flat_map(|device| {
-            announcement.addresses.iter().map(|&address| Entry {
-                address,
-                interface: device.index,
-            })
-        })
+/// The stations whose claims count: every member's but this node's own.
+fn members(members: &Members, devices: &[Device]) -> BTreeSet<MacAddress> {
+    let own: BTreeSet<MacAddress> = devices.iter().filter_map(|device| device.mac).collect();
+    let interfaces = members.nodes.values().flatten();
+    interfaces
+        .filter_map(|interface| Some(MacAddress(interface.mac?.0)))
+        .filter(|mac| !own.contains(mac))
         .collect()
 }
 
@@ -113,6 +125,7 @@ mod tests {
             master: None,
             addresses: vec!["10.0.0.1".parse().unwrap()],
             reach: Reach::Everywhere,
+            gateways: vec![],
         }
     }
 
@@ -152,7 +165,7 @@ mod tests {
             &observed,
             View::Complete,
         );
-        wanted.desired.entries.keys().map(ToString::to_string).collect()
+        wanted.desired.entries.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Device {
     pub addresses: Vec<IpAddr>,
     /// The farthest its routes reach.
     pub reach: Reach,
+    /// The routers reached through it.
+    pub gateways: Vec<IpAddr>,
 }
 
 /// What the administrator set.
@@ -69,9 +71,10 @@ pub enum Kind {
 }
 
 /// The farthest the routes over a device reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// No route to a global unicast destination.
+    #[default]
     Nowhere,
     /// A route to some global unicast destination.
     Somewhere,

@@ -1,7 +1,11 @@
 //! Devices by netlink. A notification only says that something changed: what is reported is a fresh list each time, so a
 //! lost or overrun notification cannot leave a wrong picture behind.
 
-use std::{collections::BTreeMap, io, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
 use lightship_abi::mac::MacAddress;
@@ -100,13 +104,14 @@ impl Watch {
             });
             addresses.entry(message.header.index).or_default().extend(found);
         }
-        let mut reach: BTreeMap<u32, Reach> = BTreeMap::new();
+        let mut roads: BTreeMap<u32, Road> = BTreeMap::new();
         for family in [RouteMessageFamily::V4, RouteMessageFamily::V6] {
             let mut routes = self.handle.route().get(family.all()).execute();
             while let Some(route) = routes.try_next().await.map_err(DeviceError::Routes)? {
-                for index in out_interfaces(&route) {
-                    let known = reach.entry(index).or_insert(Reach::Nowhere);
-                    *known = (*known).max(reach_of(&route));
+                for (index, gateway) in next_hops(&route) {
+                    let road = roads.entry(index).or_default();
+                    road.reach = road.reach.max(reach_of(&route));
+                    road.gateways.extend(gateway);
                 }
             }
         }
@@ -115,11 +120,7 @@ impl Watch {
             .map(|link| {
                 let index = link.header.index;
                 let addresses = addresses.remove(&index).unwrap_or_default();
-                device(
-                    link,
-                    addresses,
-                    reach.get(&index).copied().unwrap_or(Reach::Nowhere),
-                )
+                device(link, addresses, roads.remove(&index).unwrap_or_default())
             })
             .collect();
         devices.sort_by_key(|device| device.index);
@@ -161,7 +162,14 @@ impl RouteMessageFamily {
     }
 }
 
-fn device(link: &LinkMessage, addresses: Vec<IpAddr>, reach: Reach) -> Device {
+/// Where the routes over a device lead.
+#[derive(Debug, Default)]
+struct Road {
+    reach: Reach,
+    gateways: BTreeSet<IpAddr>,
+}
+
+fn device(link: &LinkMessage, addresses: Vec<IpAddr>, road: Road) -> Device {
     let flags = link.header.flags;
     let mut device = Device {
         index: InterfaceIndex(link.header.index),
@@ -184,7 +192,8 @@ fn device(link: &LinkMessage, addresses: Vec<IpAddr>, reach: Reach) -> Device {
         },
         master: None,
         addresses,
-        reach,
+        reach: road.reach,
+        gateways: road.gateways.into_iter().collect(),
     };
     let is_ethernet = link.header.link_layer_type == LinkLayerType::Ether;
     for attribute in &link.attributes {
@@ -213,11 +222,27 @@ fn kind(infos: &[LinkInfo], otherwise: Kind) -> Kind {
     known.unwrap_or(otherwise)
 }
 
-fn out_interfaces(route: &RouteMessage) -> impl Iterator<Item = u32> {
-    route.attributes.iter().flat_map(|attribute| match attribute {
-        RouteAttribute::Oif(index) => vec![*index],
-        RouteAttribute::MultiPath(hops) => hops.iter().map(|hop| hop.interface_index).collect(),
-        _ => Vec::new(),
+/// The devices a route leaves by, each with the router it leads to, if any.
+fn next_hops(route: &RouteMessage) -> Vec<(u32, Option<IpAddr>)> {
+    let hops = route.attributes.iter().flat_map(|attribute| match attribute {
+        RouteAttribute::MultiPath(hops) => hops.as_slice(),
+        _ => &[],
+    });
+    let mut next: Vec<_> = hops
+        .map(|hop| (hop.interface_index, gateway(&hop.attributes)))
+        .collect();
+    next.extend(route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => Some((*index, gateway(&route.attributes))),
+        _ => None,
+    }));
+    next
+}
+
+fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+    attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(ip)) => Some((*ip).into()),
+        RouteAttribute::Gateway(RouteAddress::Inet6(ip)) => Some((*ip).into()),
+        _ => None,
     })
 }
 

@@ -154,6 +154,7 @@ mod tests {
             master: None,
             addresses: vec!["192.0.2.1".parse().expect("an address")],
             reach: Reach::Somewhere,
+            gateways: vec![],
         }
     }
 

@@ -1,0 +1,260 @@
+//! The way to the API server where every millisecond counts: short deadlines, a second connection beside the first, and no
+//! guess about a write whose answer did not come.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, ListParams, PostParams};
+use kube::{Client, Config, ResourceExt as _};
+use lightship_core::watch::{ClaimAnswer, ReadAnswer};
+use lightship_crd::{field_owner, label};
+use lightship_edge::ApiAnswer as _;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
+
+use crate::succession::{Claim, Standing};
+
+/// How long a claim waits for an answer.
+const CLAIM_DEADLINE: Duration = Duration::from_millis(250);
+/// When the second connection is tried beside the first.
+const HEDGE: Duration = Duration::from_millis(100);
+/// How long a list of all leases may take.
+const LIST_DEADLINE: Duration = Duration::from_secs(1);
+/// How many claims are under way at a time.
+const MOST_CLAIMS: usize = 32;
+/// How often a claim that meets a lease of another version, but the same binding, is tried again.
+const TRIES: usize = 3;
+/// How long a second connection serves those who need one.
+const SPARE_AGE: Duration = Duration::from_secs(1);
+
+/// Connections to the API server: the one in use, and new ones where it does not answer.
+pub(crate) struct Connections {
+    config: Config,
+    current: watch::Sender<Connection>,
+    spare: Mutex<Option<(Instant, Connection)>>,
+    made: AtomicU64,
+}
+
+/// A client with connections of its own.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    number: u64,
+    pub(crate) client: Client,
+}
+
+impl Connections {
+    /// Begins with a client that works.
+    pub(crate) fn new(config: Config, client: Client) -> Self {
+        Self {
+            config,
+            current: watch::Sender::new(Connection { number: 0, client }),
+            spare: Mutex::new(None),
+            made: AtomicU64::new(1),
+        }
+    }
+
+    /// The connection in use.
+    pub(crate) fn current(&self) -> Connection {
+        self.current.borrow().clone()
+    }
+
+    /// Follows the connection in use: when it changes, what was open on the old one is opened anew.
+    pub(crate) fn follow(&self) -> watch::Receiver<Connection> {
+        self.current.subscribe()
+    }
+
+    /// From now on this connection is in use.
+    pub(crate) fn replace(&self, connection: Connection) {
+        self.current.send_if_modified(|current| {
+            let is_other = current.number != connection.number;
+            *current = connection;
+            is_other
+        });
+    }
+
+    /// A client that shares no connection with the one in use; all who need one at a time share it.
+    pub(crate) fn spare(&self) -> Connection {
+        let mut spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, connection)) = spare.as_ref().filter(|(made, _)| made.elapsed() < SPARE_AGE) {
+            return connection.clone();
+        }
+        match Client::try_from(self.config.clone()) {
+            Ok(client) => {
+                let number = self.made.fetch_add(1, Ordering::Relaxed);
+                let connection = Connection { number, client };
+                *spare = Some((Instant::now(), connection.clone()));
+                connection
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "failed to make a second client; the first one is used");
+                self.current()
+            }
+        }
+    }
+}
+
+/// What is written and read at once.
+#[derive(Clone)]
+pub(crate) struct Arbiter {
+    connections: Arc<Connections>,
+    namespace: String,
+    permits: Arc<Semaphore>,
+}
+
+/// What became of a claim, with the lease as it was last seen.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) claim: Claim,
+    pub(crate) answer: ClaimAnswer,
+    pub(crate) lease: Option<Lease>,
+}
+
+/// What became of a read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) started: lightship_core::time::Instant,
+    pub(crate) answer: ReadAnswer,
+    pub(crate) leases: Vec<Lease>,
+}
+
+impl Arbiter {
+    /// Speaks about the leases in `namespace`.
+    pub(crate) fn new(connections: Arc<Connections>, namespace: String) -> Self {
+        Self {
+            connections,
+            namespace,
+            permits: Arc::new(Semaphore::new(MOST_CLAIMS)),
+        }
+    }
+
+    /// Carries out a claim on a lease as it was last seen.
+    pub(crate) async fn claim(self, claim: Claim, mut lease: Lease) -> Claimed {
+        let _permit = self.permits.acquire().await;
+        for _ in 0..TRIES {
+            let written = match claim.weigh(&lease) {
+                Ok(Standing::Open(lease)) => lease,
+                Ok(Standing::Ours) => return claimed(claim, ClaimAnswer::Won, Some(lease)),
+                Ok(Standing::Gone) => return claimed(claim, ClaimAnswer::Lost, Some(lease)),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, service = %claim.primary, "a lease that cannot be read is not claimed");
+                    return claimed(claim, ClaimAnswer::Lost, None);
+                }
+            };
+            match self.write(&written).await {
+                Some(Ok(lease)) => return claimed(claim, ClaimAnswer::Won, Some(lease)),
+                Some(Err(error)) if error.is_not_found() => {
+                    return claimed(claim, ClaimAnswer::Lost, None);
+                }
+                // Refused, or not known to be done: what is there now decides.
+                Some(Err(_)) | None => match self.read_one(&lease.name_any()).await {
+                    Some(Ok(Some(present))) => lease = present,
+                    Some(Ok(None)) => return claimed(claim, ClaimAnswer::Lost, None),
+                    Some(Err(_)) | None => return claimed(claim, ClaimAnswer::Unreachable, None),
+                },
+            }
+        }
+        claimed(claim, ClaimAnswer::Lost, Some(lease))
+    }
+
+    /// Reads every service lease from the API server itself.
+    pub(crate) async fn read(self, started: lightship_core::time::Instant) -> Read {
+        let selected = format!("{}={}", label::LEASE, label::LEASE_SERVICE);
+        let params = ListParams::default().labels(&selected);
+        let list = |client: Client| {
+            let (api, params) = (self.api(client), params.clone());
+            async move { api.list(&params).await }
+        };
+        match self.hedged(list, LIST_DEADLINE).await {
+            Some(Ok(list)) => Read {
+                started,
+                answer: ReadAnswer::Done,
+                leases: list.items,
+            },
+            failed => {
+                if let Some(Err(error)) = failed {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "failed to read the service leases anew");
+                }
+                Read {
+                    started,
+                    answer: ReadAnswer::Unreachable,
+                    leases: vec![],
+                }
+            }
+        }
+    }
+
+    async fn write(&self, lease: &Lease) -> Option<Result<Lease, kube::Error>> {
+        let params = PostParams {
+            field_manager: Some(field_owner::AGENT.to_owned()),
+            ..PostParams::default()
+        };
+        let replace = |client: Client| {
+            let (api, params) = (self.api(client), params.clone());
+            async move { api.replace(&lease.name_any(), &params, lease).await }
+        };
+        self.hedged(replace, CLAIM_DEADLINE).await
+    }
+
+    async fn read_one(&self, name: &str) -> Option<Result<Option<Lease>, kube::Error>> {
+        let get = |client: Client| {
+            let api = self.api(client);
+            async move { api.get_opt(name).await }
+        };
+        self.hedged(get, CLAIM_DEADLINE).await
+    }
+
+    /// The first answer of two connections, the second one tried when the first takes its time or fails; `None` when none
+    /// came in time.
+    async fn hedged<T, F>(
+        &self,
+        request: impl Fn(Client) -> F,
+        deadline: Duration,
+    ) -> Option<Result<T, kube::Error>>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let first = request(self.connections.current().client);
+        let both = async {
+            let first = std::pin::pin!(first);
+            let first = match select(first, std::pin::pin!(sleep(HEDGE))).await {
+                Either::Left((Err(error), _)) if !is_answer(&error) => None,
+                Either::Left((answer, _)) => return answer,
+                Either::Right(((), first)) => Some(first),
+            };
+            let second = request(self.connections.spare().client);
+            match first {
+                None => second.await,
+                Some(first) => match select(first, std::pin::pin!(second)).await {
+                    Either::Left((Err(error), second)) if !is_answer(&error) => second.await,
+                    Either::Right((Err(error), first)) if !is_answer(&error) => first.await,
+                    Either::Left((answer, _)) | Either::Right((answer, _)) => answer,
+                },
+            }
+        };
+        timeout(deadline, both).await.ok()
+    }
+
+    fn api(&self, client: Client) -> Api<Lease> {
+        Api::namespaced(client, &self.namespace)
+    }
+}
+
+/// Whether the API server itself said so.
+fn is_answer(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(_))
+}
+
+fn claimed(claim: Claim, answer: ClaimAnswer, lease: Option<Lease>) -> Claimed {
+    Claimed { claim, answer, lease }
+}

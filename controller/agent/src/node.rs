@@ -1,0 +1,230 @@
+//! One node's agent while it runs: hands what happens to [`Standing`], and what that decides to the kernel, the wire and the API
+//! server.
+
+use std::net::IpAddr;
+
+use lightship_core::finding::Sight;
+use lightship_core::inventory::Inventory;
+use lightship_core::names::ServiceId;
+use lightship_core::time::Instant;
+use lightship_core::watch::{Action, Heard, NicIndex};
+use lightship_datapath::probe::Probes;
+use lightship_datapath::{Entry, InterfaceIndex, MacAddress, Wakeup, WakeupKind};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::announcer::{Announcer, conflict};
+use crate::api::{Arbiter, Claimed, Read};
+use crate::error::Error;
+use crate::findings::Findings;
+use crate::metrics::Metrics;
+use crate::standing::Standing;
+
+/// What the API server was asked at once.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    Claim(Claimed),
+    Read(Read),
+}
+
+/// The parts of an agent that act on each other.
+pub(crate) struct Node {
+    pub(crate) announcer: Announcer,
+    pub(crate) standing: Standing,
+    pub(crate) metrics: Metrics,
+    pub(crate) findings: Findings,
+    pub(crate) inventory: watch::Sender<Inventory>,
+    pub(crate) arbiter: Arbiter,
+    pub(crate) requests: JoinSet<Answered>,
+    /// Reads under way, and whether one more was asked for meanwhile.
+    pub(crate) reading: Reading,
+    /// The revision that the kernel was last brought in step with.
+    pub(crate) carried_out: u64,
+}
+
+/// Whether leases are being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    No,
+    Once,
+    /// What is being read may be older than what the next reader needs.
+    Again,
+}
+
+impl Node {
+    /// Carries out what was decided, and brings the kernel in step if that is due.
+    pub(crate) fn act(&mut self, probes: &mut Probes, now: Instant, audit: Audit) {
+        self.perform(probes, now);
+        if audit == Audit::Now || self.standing.revision() != self.carried_out {
+            self.carried_out = self.standing.revision();
+            let reconciled = self.announcer.reconcile(&mut self.standing, now);
+            log(reconciled);
+            self.perform(probes, now);
+        }
+    }
+
+    fn perform(&mut self, probes: &mut Probes, now: Instant) {
+        let mut has_news = false;
+        for action in self.standing.take_actions() {
+            match action {
+                Action::Probe {
+                    nic,
+                    to,
+                    address,
+                    number,
+                } => {
+                    let sent = probes.probe(interface(nic), MacAddress(to.0), address, number);
+                    self.sent(sent, address);
+                }
+                Action::Ask { nic, to, address } => {
+                    let sent = probes.ask(interface(nic), to.map(|to| MacAddress(to.0)), address);
+                    self.sent(sent, address);
+                }
+                Action::Claim {
+                    primary,
+                    holder,
+                    seen,
+                    epoch,
+                } => {
+                    if let Some((claim, lease)) = self.standing.claim(primary, holder, seen, epoch) {
+                        let arbiter = self.arbiter.clone();
+                        self.requests
+                            .spawn(async move { Answered::Claim(arbiter.claim(claim, lease).await) });
+                    }
+                }
+                Action::Read => self.read(now),
+                Action::ClaimTo {
+                    nic,
+                    to,
+                    address,
+                    order,
+                } => self.announcer.claim_to(entry(nic, address), order, to),
+                Action::Defend { nic, address } => self.announcer.defend(entry(nic, address)),
+                Action::Tell(service, sight) => {
+                    self.tell(service, sight, now);
+                    has_news = true;
+                }
+            }
+        }
+        if has_news {
+            self.publish(now);
+        }
+    }
+
+    /// The API server answered.
+    pub(crate) fn answered(&mut self, answered: Answered, now: Instant) {
+        match answered {
+            Answered::Claim(claimed) => {
+                self.metrics.claimed(claimed.answer);
+                self.standing.observe_claim(claimed, now);
+            }
+            Answered::Read(read) => {
+                let again = self.reading == Reading::Again;
+                self.reading = Reading::No;
+                self.standing.observe_read(read, now);
+                if again {
+                    self.read(now);
+                }
+            }
+        }
+    }
+
+    /// Takes in what was heard on the wire.
+    pub(crate) fn hear(&mut self, probes: &mut Probes, now: Instant) {
+        let heard = match probes.drain() {
+            Ok(heard) => heard,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "failed to hear what is on the wire; what was missed does not count");
+                self.standing.lost_frames();
+                return;
+            }
+        };
+        if heard.dropped > 0 {
+            self.standing.lost_frames();
+        }
+        let answers = heard.answers.into_iter().map(|one| Heard {
+            nic: NicIndex(one.interface.0),
+            from: lightship_core::inventory::Mac(one.from.0),
+            address: one.address,
+        });
+        self.standing.observe_answers(answers, now);
+    }
+
+    /// Takes in what the program told. What yielded is seen when the kernel is brought in step.
+    pub(crate) fn wake(&mut self, wakeups: &[Wakeup], now: Instant) -> Audit {
+        let mut audit = Audit::IfChanged;
+        for wakeup in wakeups {
+            match wakeup.kind {
+                WakeupKind::Yielded => audit = Audit::Now,
+                WakeupKind::Conflict => self.standing.observe_conflict(conflict(wakeup), now),
+            }
+        }
+        audit
+    }
+
+    /// Puts inventory and findings into the heartbeat.
+    pub(crate) fn publish(&mut self, now: Instant) {
+        let mut inventory = self.announcer.inventory();
+        inventory.findings = self.findings.carried(now);
+        self.inventory.send_if_modified(|known| {
+            inventory.run.clone_from(&known.run);
+            let is_news = *known != inventory;
+            *known = inventory;
+            is_news
+        });
+    }
+
+    fn read(&mut self, now: Instant) {
+        if self.reading != Reading::No {
+            self.reading = Reading::Again;
+            return;
+        }
+        self.reading = Reading::Once;
+        let arbiter = self.arbiter.clone();
+        self.requests
+            .spawn(async move { Answered::Read(arbiter.read(now).await) });
+    }
+
+    fn tell(&mut self, service: Option<ServiceId>, sight: Sight, now: Instant) {
+        info!(service = service.as_ref().map(tracing::field::display), ?sight, "saw");
+        self.metrics.saw(&sight);
+        self.findings.add(service, sight, now);
+    }
+
+    fn sent<E: std::error::Error + 'static>(&self, sent: Result<(), E>, address: IpAddr) {
+        self.metrics.probed();
+        if let Err(error) = sent {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(error, %address, "a probe was not sent");
+        }
+    }
+}
+
+/// Whether the kernel is compared with what it should hold although nothing was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audit {
+    IfChanged,
+    Now,
+}
+
+fn interface(nic: NicIndex) -> InterfaceIndex {
+    InterfaceIndex(nic.0)
+}
+
+fn entry(nic: NicIndex, address: IpAddr) -> Entry {
+    Entry {
+        address,
+        interface: interface(nic),
+    }
+}
+
+pub(crate) fn log(result: Result<(), Error>) {
+    if let Err(error) = result {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the agent goes on and tries again"
+        );
+    }
+}

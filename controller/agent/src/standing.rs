@@ -1,0 +1,239 @@
+//! What this node knows of the bindings, and its part in them: leases, members and what was heard go in, what is to be done
+//! and answered comes out. It decides by [`Watch`] and touches neither the kernel nor the API server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use lightship_core::members::Members;
+use lightship_core::names::{NodeName, ServiceId};
+use lightship_core::time::Instant;
+use lightship_core::watch::{Action, Answer, ClaimAnswer, Heard, Nic, NicIndex, Watch, Yielded};
+use lightship_datapath::plan::View;
+use lightship_datapath::Order;
+use lightship_edge::lease;
+use lightship_edge::watch::Seen;
+use tracing::warn;
+
+use crate::api::{Claimed, Read};
+use crate::groups::Groups;
+use crate::succession::Claim;
+
+/// Bindings, members and this node's part in them.
+pub(crate) struct Standing {
+    node: NodeName,
+    watch: Watch,
+    groups: Groups,
+    /// The leases as last seen, for claims.
+    leases: BTreeMap<ServiceId, Lease>,
+    members: Members,
+    view: View,
+    actions: Vec<Action>,
+}
+
+impl Standing {
+    /// A node that knows no lease yet; `held` is what an earlier run left in the kernel.
+    pub(crate) fn new(node: NodeName, held: BTreeMap<IpAddr, Order>) -> Self {
+        let mut watch = Watch::new(node.clone());
+        watch.adopt(held);
+        Self {
+            node,
+            watch,
+            groups: Groups::default(),
+            leases: BTreeMap::new(),
+            members: Members::default(),
+            view: View::Partial,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Whether every lease was seen once.
+    pub(crate) fn view(&self) -> View {
+        self.view
+    }
+
+    /// What this node should answer for.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = Answer<'_>> {
+        self.watch.answers()
+    }
+
+    /// Whether this node may answer on an interface.
+    pub(crate) fn is_sure_of(&self, nic: NicIndex) -> bool {
+        self.watch.is_sure_of(nic)
+    }
+
+    /// Another number when what this node should answer may have changed.
+    pub(crate) fn revision(&self) -> u64 {
+        self.watch.revision()
+    }
+
+    /// The members as last told.
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// What is to be done since the last call.
+    pub(crate) fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// A claim with the lease it goes to, if the lease is still known.
+    pub(crate) fn claim(
+        &self,
+        primary: ServiceId,
+        holder: NodeName,
+        seen: u32,
+        epoch: u32,
+    ) -> Option<(Claim, Lease)> {
+        let lease = self.leases.get(&primary)?.clone();
+        let claimant = self.node.clone();
+        let claim = Claim {
+            primary,
+            holder,
+            seen,
+            epoch,
+            claimant,
+        };
+        Some((claim, lease))
+    }
+
+    /// Takes in what the watch of service leases saw.
+    pub(crate) fn observe_leases(&mut self, seen: Seen<Lease>, now: Instant) {
+        if seen.is_everything() {
+            self.view = View::Complete;
+        }
+        let known: Vec<_> = self.leases.keys().cloned().collect();
+        let difference = seen.difference(known, lease::bound_service);
+        let mut touched = BTreeSet::new();
+        for lease in difference.applied {
+            touched.extend(self.take_in(lease));
+        }
+        for service in difference.deleted {
+            self.leases.remove(&service);
+            touched.extend(self.groups.set(service, None));
+        }
+        self.tell_watch(touched, None, now);
+    }
+
+    /// Takes in all leases as they were read by a read of our own.
+    pub(crate) fn observe_read(&mut self, read: Read, now: Instant) {
+        if read.answer == lightship_core::watch::ReadAnswer::Done {
+            let all: BTreeSet<ServiceId> = self.groups.services().cloned().collect();
+            let listed: BTreeSet<ServiceId> = read.leases.iter().map(lease::bound_service).collect();
+            let mut touched = all.clone();
+            for lease in read.leases {
+                touched.extend(self.take_in(lease));
+            }
+            for service in all.difference(&listed) {
+                self.leases.remove(service);
+                touched.extend(self.groups.set(service.clone(), None));
+            }
+            self.view = View::Complete;
+            self.tell_watch(touched, Some(read.started), now);
+        }
+        self.watch.read_answered(read.answer, read.started, now);
+    }
+
+    /// Takes in what became of a claim.
+    pub(crate) fn observe_claim(&mut self, claimed: Claimed, now: Instant) {
+        let primary = claimed.claim.primary;
+        if let Some(lease) = claimed.lease {
+            let touched = self.take_in(lease);
+            self.tell_watch(touched, None, now);
+        }
+        if claimed.answer == ClaimAnswer::Won {
+            tracing::info!(service = %primary, from = %claimed.claim.holder, "took the binding over");
+        }
+        let actions = self.watch.claim_answered(&primary, claimed.answer, now);
+        self.actions.extend(actions);
+    }
+
+    /// Takes in who the members are.
+    pub(crate) fn observe_members(&mut self, members: Members) {
+        self.watch.observe_members(members.clone());
+        self.members = members;
+    }
+
+    /// Takes in this node's interfaces.
+    pub(crate) fn observe_nics(&mut self, nics: BTreeMap<NicIndex, Nic>, now: Instant) {
+        let actions = self.watch.observe_nics(nics, now);
+        self.actions.extend(actions);
+    }
+
+    /// Takes in answers that were heard.
+    pub(crate) fn observe_answers(&mut self, heard: impl IntoIterator<Item = Heard>, now: Instant) {
+        for one in heard {
+            let actions = self.watch.heard(one, now);
+            self.actions.extend(actions);
+        }
+    }
+
+    /// Frames were lost between the wire and here.
+    pub(crate) fn lost_frames(&mut self) {
+        self.watch.void();
+    }
+
+    /// The kernel yielded to a claim.
+    pub(crate) fn observe_yield(&mut self, yielded: Yielded, now: Instant) {
+        let actions = self.watch.yielded(yielded, now);
+        self.actions.extend(actions);
+    }
+
+    /// Another station says that it has an address held here.
+    pub(crate) fn observe_conflict(&mut self, heard: Heard, now: Instant) {
+        let actions = self.watch.contested(heard, now);
+        self.actions.extend(actions);
+    }
+
+    /// Does what time alone asks for.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let actions = self.watch.tick(now);
+        self.actions.extend(actions);
+    }
+
+    /// When [`Self::tick`] is to be called next.
+    pub(crate) fn next_tick(&mut self) -> Option<Instant> {
+        self.watch.next_tick()
+    }
+
+    /// Takes in a lease unless a later version of it is known: answers to writes and watches overtake each other.
+    fn take_in(&mut self, lease: Lease) -> BTreeSet<ServiceId> {
+        let service = lease::bound_service(&lease);
+        if self.leases.get(&service).is_some_and(|known| is_older(&lease, known)) {
+            return BTreeSet::new();
+        }
+        let binding = lease::binding(&lease);
+        self.leases.insert(service.clone(), lease);
+        match binding {
+            Ok(binding) => self.groups.set(service, Some(binding)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, %service, "a lease cannot be read; what it said before is kept");
+                BTreeSet::new()
+            }
+        }
+    }
+
+    fn tell_watch(&mut self, touched: BTreeSet<ServiceId>, read: Option<Instant>, now: Instant) {
+        for primary in touched {
+            let view = self.groups.group(&primary).map(|laid| {
+                for (service, error) in laid.unreadable {
+                    warn!(%service, %error, "the lease names an interface expression that does not parse");
+                }
+                laid.view
+            });
+            self.watch.observe_group(&primary, view, read, now);
+        }
+    }
+}
+
+/// Whether a lease is an older version of the same object than another. Versions of one kind are numbers that grow
+/// (KEP-5504); where they are not, what comes later counts as later.
+fn is_older(lease: &Lease, known: &Lease) -> bool {
+    let version = |lease: &Lease| lease.metadata.resource_version.as_ref()?.parse::<u64>().ok();
+    lease.metadata.uid == known.metadata.uid
+        && version(lease)
+            .zip(version(known))
+            .is_some_and(|(one, other)| one < other)
+}
+
