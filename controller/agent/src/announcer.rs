@@ -135,9 +135,15 @@ impl Announcer {
     }
 
     fn plan_announcements(&mut self, observed: &Observed, now: Instant) {
-        let announced = |entry: &Entry| self.desired.entries.contains_key(entry) && !self.leaving.contains(entry);
+        let announced =
+            |entry: &Entry| self.desired.entries.contains_key(entry) && !self.leaving.contains(entry);
         self.schedule.retain(announced);
-        for (entry, hold) in self.desired.entries.iter().filter(|(entry, _)| !self.leaving.contains(entry)) {
+        for (entry, hold) in self
+            .desired
+            .entries
+            .iter()
+            .filter(|(entry, _)| !self.leaving.contains(entry))
+        {
             let known = observed.entries.get(entry).and_then(|kept| kept.fence.hold);
             if known.is_some_and(|known| known.order == hold.order) {
                 self.schedule.adopted(*entry, now);
@@ -211,7 +217,7 @@ impl Announcer {
     fn carry_out(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
-                Action::AddEntry(entry) => info!(%entry, "answers"),
+                Action::AddEntry(entry, _) => info!(%entry, "answers"),
                 Action::RemoveEntry(entry) => info!(%entry, "answers no more"),
                 Action::Attach(interface) => info!(%interface, "attaches the responder"),
                 Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
@@ -228,7 +234,11 @@ impl Announcer {
         }
         let is_announcement = |action: &&Action| matches!(action, Action::Announce(..));
         let sent = actions.iter().filter(is_announcement).count();
-        let unsent = failures.iter().map(|failure| &failure.action).filter(is_announcement).count();
+        let unsent = failures
+            .iter()
+            .map(|failure| &failure.action)
+            .filter(is_announcement)
+            .count();
         self.metrics.announced(sent.saturating_sub(unsent));
         self.metrics.failed(failures.len());
     }

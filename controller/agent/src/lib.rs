@@ -11,9 +11,9 @@ mod groups;
 mod heartbeat;
 mod inventory;
 mod metrics;
-mod succession;
 mod node;
 mod standing;
+mod succession;
 mod wanted;
 
 use std::path::PathBuf;
@@ -167,8 +167,11 @@ impl Agent {
         };
         let ends = Ends {
             devices,
-            probes: AsyncFd::new(probes).map_err(Error::Readiness)?,
-            wakeups: wakeups.map(AsyncFd::new).transpose().map_err(Error::Readiness)?,
+            probes: probes.readable().map_err(Error::Readiness)?,
+            wakeups: wakeups
+                .map(Wakeups::readable)
+                .transpose()
+                .map_err(Error::Readiness)?,
         };
         self.attend(node, ends, clock, &stop).await;
         info!("stops; the responder answers on until its liveness runs out or the next agent takes over");
@@ -286,7 +289,11 @@ fn observe_members(standing: &mut Standing, seen: Seen<ConfigMap>) {
         // Without the object the members stay who they were: claims of strangers never count.
         return;
     };
-    let text = object.data.unwrap_or_default().remove(members::KEY).unwrap_or_default();
+    let text = object
+        .data
+        .unwrap_or_default()
+        .remove(members::KEY)
+        .unwrap_or_default();
     match lightship_core::members::Members::from_json(&text) {
         Ok(members) => standing.observe_members(members),
         Err(error) => warn!(

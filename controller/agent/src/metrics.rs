@@ -160,7 +160,8 @@ impl Metrics {
             Sight::Conflict { .. } => "conflict",
             Sight::Fenced { .. } => "fenced",
             Sight::Claimed { silence_ms, .. } => {
-                self.silence.observe(Duration::from_millis(*silence_ms).as_secs_f64());
+                self.silence
+                    .observe(Duration::from_millis(*silence_ms).as_secs_f64());
                 "claimed"
             }
             Sight::Lingers { .. } => "lingers",

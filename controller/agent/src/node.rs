@@ -136,7 +136,10 @@ impl Node {
             Ok(heard) => heard,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "failed to hear what is on the wire; what was missed does not count");
+                warn!(
+                    error,
+                    "failed to hear what is on the wire; what was missed does not count"
+                );
                 self.standing.lost_frames();
                 return;
             }
@@ -188,7 +191,11 @@ impl Node {
     }
 
     fn tell(&mut self, service: Option<ServiceId>, sight: Sight, now: Instant) {
-        info!(service = service.as_ref().map(tracing::field::display), ?sight, "saw");
+        info!(
+            service = service.as_ref().map(tracing::field::display),
+            ?sight,
+            "saw"
+        );
         self.metrics.saw(&sight);
         self.findings.add(service, sight, now);
     }

@@ -9,8 +9,8 @@ use lightship_core::members::Members;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Action, Answer, ClaimAnswer, Heard, Nic, NicIndex, Watch, Yielded};
-use lightship_datapath::plan::View;
 use lightship_datapath::Order;
+use lightship_datapath::plan::View;
 use lightship_edge::lease;
 use lightship_edge::watch::Seen;
 use tracing::warn;
@@ -26,6 +26,8 @@ pub(crate) struct Standing {
     groups: Groups,
     /// The leases as last seen, for claims.
     leases: BTreeMap<ServiceId, Lease>,
+    /// Leases that were deleted, as they last were: an answer that comes late does not bring one back.
+    deleted: BTreeMap<ServiceId, Lease>,
     members: Members,
     view: View,
     actions: Vec<Action>,
@@ -41,6 +43,7 @@ impl Standing {
             watch,
             groups: Groups::default(),
             leases: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             members: Members::default(),
             view: View::Partial,
             actions: Vec::new(),
@@ -101,6 +104,11 @@ impl Standing {
     pub(crate) fn observe_leases(&mut self, seen: Seen<Lease>, now: Instant) {
         if seen.is_everything() {
             self.view = View::Complete;
+            self.deleted.clear();
+        }
+        if let Seen::Deleted(lease) = &seen {
+            self.deleted
+                .insert(lease::bound_service(lease), lease.as_ref().clone());
         }
         let known: Vec<_> = self.leases.keys().cloned().collect();
         let difference = seen.difference(known, lease::bound_service);
@@ -199,7 +207,11 @@ impl Standing {
     /// Takes in a lease unless a later version of it is known: answers to writes and watches overtake each other.
     fn take_in(&mut self, lease: Lease) -> BTreeSet<ServiceId> {
         let service = lease::bound_service(&lease);
-        if self.leases.get(&service).is_some_and(|known| is_older(&lease, known)) {
+        if self
+            .leases
+            .get(&service)
+            .is_some_and(|known| is_older(&lease, known))
+        {
             return BTreeSet::new();
         }
         let binding = lease::binding(&lease);
@@ -236,4 +248,3 @@ fn is_older(lease: &Lease, known: &Lease) -> bool {
             .zip(version(known))
             .is_some_and(|(one, other)| one < other)
 }
-

@@ -64,7 +64,12 @@ pub(crate) fn wanted<'a>(
         };
         for (index, interface) in &interfaces {
             let meant = |target: &&Target| target.interfaces.selects(interface);
-            for address in answer.targets.iter().filter(meant).flat_map(|target| &target.addresses) {
+            for address in answer
+                .targets
+                .iter()
+                .filter(meant)
+                .flat_map(|target| &target.addresses)
+            {
                 let entry = Entry {
                     address: *address,
                     interface: *index,
@@ -108,7 +113,10 @@ fn members(members: &Members, devices: &[Device]) -> BTreeSet<MacAddress> {
 
 #[cfg(test)]
 mod tests {
-    use lightship_core::binding::WorkOrder;
+    use lightship_core::interfaces::InterfaceSelector;
+    use lightship_core::inventory::{Interface, Mac};
+    use lightship_core::names::ServiceId;
+    use lightship_datapath::Order;
     use lightship_datapath::devices::{AdminState, Carrier, Kind, Reach};
     use lightship_datapath::plan::Attachment;
 
@@ -129,49 +137,55 @@ mod tests {
         }
     }
 
-    fn bindings(holder: &str, interfaces: &[&str]) -> BTreeMap<ServiceId, Binding> {
-        let service = ServiceId::new("default", "web");
-        let announcement = Announcement {
-            policy: "policy1".into(),
-            addresses: vec!["10.0.10.0".parse().unwrap(), "2004::1".parse().unwrap()],
-            interfaces: interfaces.iter().map(|one| (*one).to_owned()).collect(),
-        };
-        let order = WorkOrder {
-            service: service.clone(),
-            primary: service.clone(),
-            announcements: vec![announcement],
-            standbys: vec![],
-            former: None,
-            deposed: None,
-        };
-        [(
-            service,
-            Binding {
-                holder: holder.into(),
-                transitions: 0,
-                order,
-            },
-        )]
-        .into()
+    fn targets(interfaces: &[&str]) -> Vec<Target> {
+        let expressions: Vec<_> = interfaces.iter().map(|one| (*one).to_owned()).collect();
+        vec![Target {
+            addresses: ["10.0.10.0".parse().unwrap(), "2004::1".parse().unwrap()].into(),
+            interfaces: InterfaceSelector::compile(&expressions).unwrap(),
+        }]
     }
 
-    fn entries(bindings: &BTreeMap<ServiceId, Binding>, devices: &[Device]) -> Vec<String> {
-        let observed = Observed::default();
-        let wanted = wanted(
-            bindings,
-            &"node-1".into(),
+    fn lay(part: Part, targets: &[Target], devices: &[Device], view: View, observed: &Observed) -> Wanted {
+        let primary = ServiceId::new("default", "web");
+        let answer = Answer {
+            primary: &primary,
+            part,
+            order: Order::of_holder(3),
+            targets,
+            confirmed: None,
+        };
+        let answers = (!targets.is_empty()).then_some(answer);
+        let (selection, members) = (Selection::Automatic, Members::default());
+        let ground = Ground {
             devices,
-            &Selection::Automatic,
-            &observed,
+            selection: &selection,
+            observed,
+            members: &members,
+            view,
+        };
+        wanted(answers.into_iter(), |nic| nic != NicIndex(9), |_| 0, ground)
+    }
+
+    fn entries(targets: &[Target], devices: &[Device]) -> Vec<String> {
+        let wanted = lay(
+            Part::Holder,
+            targets,
+            devices,
             View::Complete,
+            &Observed::default(),
         );
-        wanted.desired.entries.iter().map(ToString::to_string).collect()
+        wanted.desired.entries.keys().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn only_what_this_node_holds_on_interfaces_that_match_and_are_up() {
-        let devices = [device(2, "eth0"), device(3, "eth1"), device(4, "wlan0")];
-        let named = bindings("node-1", &["^eth"]);
+    fn on_interfaces_that_match_are_up_and_sure() {
+        let devices = [
+            device(2, "eth0"),
+            device(3, "eth1"),
+            device(4, "wlan0"),
+            device(9, "eth9"),
+        ];
+        let named = targets(&["^eth"]);
         assert_eq!(
             entries(&named, &devices),
             [
@@ -181,18 +195,14 @@ mod tests {
                 "2004::1 on interface 3"
             ]
         );
-        let unplugged = [
-            Device {
-                carrier: Carrier::Absent,
-                ..device(2, "eth0")
-            },
-            device(3, "eth1"),
-        ];
+        let unplugged = Device {
+            carrier: Carrier::Absent,
+            ..device(2, "eth0")
+        };
         assert_eq!(
-            entries(&named, &unplugged),
+            entries(&named, &[unplugged, device(3, "eth1")]),
             ["10.0.10.0 on interface 3", "2004::1 on interface 3"]
         );
-        assert_eq!(entries(&bindings("node-2", &["^eth"]), &devices), [] as [&str; 0]);
     }
 
     #[test]
@@ -202,7 +212,7 @@ mod tests {
             ..device(3, "eth1")
         };
         assert_eq!(
-            entries(&bindings("node-1", &[]), &[device(2, "eth0"), bare]),
+            entries(&targets(&[]), &[device(2, "eth0"), bare]),
             ["10.0.10.0 on interface 2", "2004::1 on interface 2"]
         );
     }
@@ -213,33 +223,40 @@ mod tests {
             attached: [(InterfaceIndex(2), Attachment::Outdated)].into(),
             ..Observed::default()
         };
-        let (none, devices) = (BTreeMap::new(), [device(2, "eth0")]);
+        let devices = [device(2, "eth0")];
         let of_view = |view| {
-            let wanted = wanted(
-                &none,
-                &"node-1".into(),
-                &devices,
-                &Selection::Automatic,
-                &observed,
-                view,
-            );
-            wanted.desired.interfaces.len()
+            lay(Part::Holder, &[], &devices, view, &observed)
+                .desired
+                .interfaces
+                .len()
         };
         assert_eq!((of_view(View::Partial), of_view(View::Complete)), (1, 0));
     }
 
     #[test]
-    fn an_expression_that_does_not_parse_is_told() {
-        let observed = Observed::default();
-        let bad = bindings("node-1", &["eth["]);
-        let wanted = wanted(
-            &bad,
-            &"node-1".into(),
-            &[],
-            &Selection::Automatic,
-            &observed,
-            View::Complete,
-        );
-        assert_eq!(wanted.unreadable.len(), 1);
+    fn what_went_elsewhere_is_answered_and_not_announced() {
+        let (named, devices) = (targets(&["^eth"]), [device(2, "eth0")]);
+        let leaving = |part| {
+            lay(part, &named, &devices, View::Complete, &Observed::default())
+                .leaving
+                .len()
+        };
+        assert_eq!((leaving(Part::Leaver), leaving(Part::Holder)), (2, 0));
+    }
+
+    #[test]
+    fn every_other_members_claims_count() {
+        let interface = |mac| Interface {
+            name: "eth0".to_owned(),
+            mac: Some(Mac(mac)),
+            link: LinkState::Up,
+            suitable: true,
+            addresses: vec![],
+        };
+        let others = [("node-1", [2, 0, 0, 0, 0, 1]), ("node-2", [2, 0, 0, 0, 0, 2])];
+        let nodes = others.map(|(node, mac)| (node.into(), vec![interface(mac)]));
+        let members = Members { nodes: nodes.into() };
+        let known = super::members(&members, &[device(2, "eth0")]);
+        assert_eq!(known, [MacAddress([2, 0, 0, 0, 0, 2])].into());
     }
 }

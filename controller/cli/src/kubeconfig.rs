@@ -54,16 +54,40 @@ pub(crate) enum Error {
 
 /// A client that has had an answer from the API server.
 pub(crate) async fn client(flag: Option<&Path>, asker: Asker) -> Result<Client, Error> {
+    let (_, (url, client)) = connection(flag, asker).await?;
+    answered(&url, client).await
+}
+
+/// A client that may not have had an answer yet, for a daemon that has work to do without the API server; whether it has one
+/// is said in the log.
+pub(crate) async fn hopeful(flag: Option<&Path>) -> Result<(Config, Client), Error> {
+    let (config, (url, client)) = connection(flag, Asker::Daemon).await?;
+    let asked = client.clone();
+    tokio::spawn(async move {
+        if let Err(error) = answered(&url, asked).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "what is held stays held; the API server is tried again");
+        }
+    });
+    Ok((config, client))
+}
+
+async fn connection(flag: Option<&Path>, asker: Asker) -> Result<(Config, (String, Client)), Error> {
     let mut config = config(flag, asker).await?;
     config.connect_timeout = Some(PATIENCE);
     // A daemon has to know of each try: of a write that was not answered and is silently sent again, the answer says
     // nothing about the first, and its time at the API server starts anew.
     config.default_retry = asker == Asker::Person;
     let url = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|source| Error::Client {
+    let client = Client::try_from(config.clone()).map_err(|source| Error::Client {
         url: url.clone(),
         source: Box::new(source),
     })?;
+    Ok((config, (url, client)))
+}
+
+async fn answered(url: &str, client: Client) -> Result<Client, Error> {
+    let url = url.to_owned();
     match tokio::time::timeout(PATIENCE, client.apiserver_version()).await {
         Err(_) => Err(Error::Silent { url }),
         Ok(Ok(_)) => Ok(client),

@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 
 use crate::admin::{Admin, Shown};
 use crate::args::{AgentArgs, Connection};
-use crate::kubeconfig::{self, Asker};
+use crate::kubeconfig;
 use crate::settings::Settings;
 use crate::{foreground, signal};
 
@@ -17,7 +17,7 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()
         let timings = args.timings.timings();
         let settings = Settings::of_agent(&args, &connection.namespace, timings);
         let admin = Admin::bind(args.admin_address).await?;
-        let client = kubeconfig::client(connection.kubeconfig.as_deref(), Asker::Daemon).await?;
+        let (config, client) = kubeconfig::hopeful(connection.kubeconfig.as_deref()).await?;
         let options = Options {
             node: args.node_name.into(),
             namespace: connection.namespace.clone(),
@@ -34,7 +34,7 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()
             hook: args.hook.into(),
         };
         let mut registry = Registry::default();
-        let agent = Agent::new(options, client, &mut registry);
+        let agent = Agent::new(options, config, client, &mut registry);
         let shown = Shown {
             ready: agent.ready(),
             registry: Arc::new(registry),

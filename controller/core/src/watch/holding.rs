@@ -100,6 +100,10 @@ impl Watch {
         for address in view.addresses() {
             self.index.insert(address, primary.clone());
         }
+        let held = before
+            .as_ref()
+            .is_some_and(|group| group.view.holder == self.node);
+        let former = view.former.clone().filter(|_| view.holder == self.node && !held);
         let mut group = match before {
             Some(group) => self.succeed(group, view, now),
             None => self.take_up(view, now),
@@ -109,6 +113,9 @@ impl Watch {
             && let Some(read) = read.filter(|read| *read >= fence.at)
         {
             fence.api = Api::Confirmed(read);
+        }
+        if let Some(former) = former {
+            self.chase(former, primary.clone());
         }
         self.keep(primary, group);
     }
