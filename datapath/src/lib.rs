@@ -19,6 +19,7 @@ pub mod maps;
 mod observe;
 mod options;
 mod pins;
+mod readiness;
 pub mod plan;
 pub mod probe;
 mod wakeups;

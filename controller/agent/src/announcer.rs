@@ -11,6 +11,7 @@ use lightship_core::time::Instant;
 use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
+use lightship_datapath::probe::{Question, To};
 use lightship_datapath::{Datapath, Entry, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
 use tracing::{debug, info, warn};
 
@@ -89,6 +90,17 @@ impl Announcer {
             (NicIndex(device.index.0), nic)
         })
         .collect()
+    }
+
+    /// A question for an address, to one station or to whoever has it; `None` if there is no such interface.
+    pub(crate) fn question(&self, nic: NicIndex, to: Option<Mac>, address: IpAddr) -> Option<Question> {
+        let device = self.devices.iter().find(|device| device.index.0 == nic.0)?;
+        Some(Question {
+            interface: device.index,
+            source: device.mac?,
+            to: to.map_or(To::Everybody, |to| To::Station(MacAddress(to.0))),
+            address,
+        })
     }
 
     /// What the heartbeat tells of the devices.

@@ -133,13 +133,12 @@ impl Agent {
         announcer.beat()?;
         let watching = Watch::open().map_err(Error::Devices)?;
         let present = watching.list().await.map_err(Error::Devices)?;
-        let probes = Probes::open().map_err(Error::Probes)?;
+        let mut probes = Probes::open().map_err(Error::Probes)?;
         let wakeups = announcer.datapath().wakeups();
-        let mut standing = Standing::new(self.options.node.clone(), announcer.held()?);
-        standing.observe_nics(announcer.observe_devices(present.clone()), clock.now());
+        let standing = Standing::new(self.options.node.clone(), announcer.held()?);
         let inventory = Inventory {
             run: Clock::wall().to_string(),
-            ..announcer.inventory()
+            ..Inventory::default()
         };
         let (inventory_sender, inventory) = watch::channel(inventory);
         let (device_sender, devices) = watch::channel(present);
@@ -154,7 +153,7 @@ impl Agent {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(heartbeat.run(inventory));
         tasks.spawn(follow(watching, device_sender));
-        let node = Node {
+        let mut node = Node {
             announcer,
             standing,
             metrics: self.metrics.clone(),
@@ -165,6 +164,8 @@ impl Agent {
             reading: Reading::No,
             carried_out: 0,
         };
+        let present = devices.borrow().clone();
+        node.observe_devices(&mut probes, present, clock.now());
         let ends = Ends {
             devices,
             probes: probes.readable().map_err(Error::Readiness)?,
@@ -218,9 +219,7 @@ impl Agent {
                 Some(seen) = members.next() => observe_members(&mut node.standing, seen),
                 Ok(()) = ends.devices.changed() => {
                     let present = ends.devices.borrow_and_update().clone();
-                    let nics = node.announcer.observe_devices(present);
-                    node.standing.observe_nics(nics, clock.now());
-                    node.publish(clock.now());
+                    node.observe_devices(ends.probes.get_mut(), present, clock.now());
                 }
                 Ok(()) = connection.changed() => {
                     info!("the API server answers on another connection; leases are watched there");

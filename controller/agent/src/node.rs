@@ -8,11 +8,12 @@ use lightship_core::inventory::Inventory;
 use lightship_core::names::ServiceId;
 use lightship_core::time::Instant;
 use lightship_core::watch::{Action, Heard, NicIndex};
-use lightship_datapath::probe::Probes;
-use lightship_datapath::{Entry, InterfaceIndex, MacAddress, Wakeup, WakeupKind};
+use lightship_datapath::devices::Device;
+use lightship_datapath::probe::{ProbeError, Probes};
+use lightship_datapath::{Entry, InterfaceIndex, Wakeup, WakeupKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::announcer::{Announcer, conflict};
 use crate::api::{Arbiter, Claimed, Read};
@@ -74,12 +75,12 @@ impl Node {
                     address,
                     number,
                 } => {
-                    let sent = probes.probe(interface(nic), MacAddress(to.0), address, number);
-                    self.sent(sent, address);
+                    let question = self.announcer.question(nic, Some(to), address);
+                    self.sent(question.map(|question| probes.probe(&question, number)), address);
                 }
                 Action::Ask { nic, to, address } => {
-                    let sent = probes.ask(interface(nic), to.map(|to| MacAddress(to.0)), address);
-                    self.sent(sent, address);
+                    let question = self.announcer.question(nic, to, address);
+                    self.sent(question.map(|question| probes.ask(&question)), address);
                 }
                 Action::Claim {
                     primary,
@@ -132,22 +133,11 @@ impl Node {
 
     /// Takes in what was heard on the wire.
     pub(crate) fn hear(&mut self, probes: &mut Probes, now: Instant) {
-        let heard = match probes.drain() {
-            Ok(heard) => heard,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                warn!(
-                    error,
-                    "failed to hear what is on the wire; what was missed does not count"
-                );
-                self.standing.lost_frames();
-                return;
-            }
-        };
-        if heard.dropped > 0 {
+        let drained = probes.drain();
+        if drained.lost > 0 {
             self.standing.lost_frames();
         }
-        let answers = heard.answers.into_iter().map(|one| Heard {
+        let answers = drained.heard.into_iter().map(|one| Heard {
             nic: NicIndex(one.interface.0),
             from: lightship_core::inventory::Mac(one.from.0),
             address: one.address,
@@ -165,6 +155,21 @@ impl Node {
             }
         }
         audit
+    }
+
+    /// Takes in the node's devices.
+    pub(crate) fn observe_devices(&mut self, probes: &mut Probes, devices: Vec<Device>, now: Instant) {
+        let nics = self.announcer.observe_devices(devices);
+        let interfaces = nics.keys().copied().map(interface).collect();
+        if let Err(error) = probes.watch(&interfaces) {
+            let error = &error as &dyn std::error::Error;
+            warn!(
+                error,
+                "other holders cannot be watched there; this node does not stand by for them"
+            );
+        }
+        self.standing.observe_nics(nics, now);
+        self.publish(now);
     }
 
     /// Puts inventory and findings into the heartbeat.
@@ -200,11 +205,12 @@ impl Node {
         self.findings.add(service, sight, now);
     }
 
-    fn sent<E: std::error::Error + 'static>(&self, sent: Result<(), E>, address: IpAddr) {
+    /// `None` where the interface is gone: it will be heard of.
+    fn sent(&self, sent: Option<Result<(), ProbeError>>, address: IpAddr) {
         self.metrics.probed();
-        if let Err(error) = sent {
+        if let Some(Err(error)) = sent {
             let error = &error as &dyn std::error::Error;
-            tracing::debug!(error, %address, "a probe was not sent");
+            debug!(error, %address, "a probe was not sent");
         }
     }
 }
