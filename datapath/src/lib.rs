@@ -19,9 +19,9 @@ pub mod maps;
 mod observe;
 mod options;
 mod pins;
-mod readiness;
 pub mod plan;
 pub mod probe;
+mod readiness;
 mod wakeups;
 
 pub use announce::AnnounceError;

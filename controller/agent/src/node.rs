@@ -25,7 +25,7 @@ use crate::standing::Standing;
 /// What the API server was asked at once.
 #[derive(Debug)]
 pub(crate) enum Answered {
-    Claim(Claimed),
+    Claim(Box<Claimed>),
     Read(Read),
 }
 
@@ -90,8 +90,9 @@ impl Node {
                 } => {
                     if let Some((claim, lease)) = self.standing.claim(primary, holder, seen, epoch) {
                         let arbiter = self.arbiter.clone();
-                        self.requests
-                            .spawn(async move { Answered::Claim(arbiter.claim(claim, lease).await) });
+                        self.requests.spawn(async move {
+                            Answered::Claim(Box::new(arbiter.claim(claim, lease).await))
+                        });
                     }
                 }
                 Action::Read => self.read(now),
@@ -118,7 +119,7 @@ impl Node {
         match answered {
             Answered::Claim(claimed) => {
                 self.metrics.claimed(claimed.answer);
-                self.standing.observe_claim(claimed, now);
+                self.standing.observe_claim(*claimed, now);
             }
             Answered::Read(read) => {
                 let again = self.reading == Reading::Again;
