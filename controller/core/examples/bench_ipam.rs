@@ -1,394 +1,222 @@
 //! How fast addresses are managed, each figure beside the plainest structure that could do the same, in the same run.
 //!
-//! Measured on 2026-11-21 with two cores shared with other builds, so that only ratios mean anything: an allocation
-//! 2.4x of plain maps doing the same bookkeeping (3.6 µs), a release 1.0x, a specific request 2.4x, 10,000 pools 0.8x of
-//! one pool, an address freed with 10,000 waiting 1.8x of 200 waiting, 50,000 services 85 MiB beside the services' own 58.
+//! FIGURES
 //!
-//! `--json FILE` writes a list of `{figure, value, unit, yardstick, ratio}`; every figure is the median of several runs.
+//! Times are processor time of the one thread that works, which other builds on the machine disturb less than the time
+//! on the wall. Every measurement is a process of its own, so that none pays for the heap that another left; those of a
+//! figure and of its yardstick take turns. A figure is the median of several, with the least and the most.
+//!
+//! `--json FILE` writes a list of `{figure, value, unit, yardstick, ratio}`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant as Clock};
+#[path = "bench_ipam/measure.rs"]
+mod measure;
+#[path = "bench_ipam/plain.rs"]
+mod plain;
+#[path = "bench_ipam/scene.rs"]
+mod scene;
 
-use lightship_core::ipam::{Admission, BlockText, Family, FirstLast, Ipam, PoolSpec};
-use lightship_core::names::{PoolName, ServiceId};
-use lightship_core::selector::{Labels, Selector};
-use lightship_core::service::{Handling, IngressOwner, Requested, Service};
-use lightship_core::time::{Instant, Timestamp};
+use std::error::Error;
+use std::process::Command;
+
 use serde_json::json;
 
-const MILLION: u32 = 1_000_000;
-const RUNS: usize = 3;
-const NOW: Instant = Instant::after_start(Duration::ZERO);
+const RUNS: usize = 5;
 
 type Failure = Box<dyn Error>;
 
-/// Several measurements of one thing.
-struct Runs(Vec<f64>);
-
-impl Runs {
-    fn of(mut one: impl FnMut() -> Result<f64, Failure>) -> Result<Self, Failure> {
-        let mut runs = (0..RUNS).map(|_| one()).collect::<Result<Vec<_>, _>>()?;
-        runs.sort_by(f64::total_cmp);
-        Ok(Self(runs))
-    }
-
-    fn median(&self) -> f64 {
-        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
-    }
-
-    fn spread(&self) -> String {
-        let (least, most) = (self.0.first(), self.0.last());
-        format!(
-            "{:.4} to {:.4}",
-            least.copied().unwrap_or_default(),
-            most.copied().unwrap_or_default()
-        )
-    }
+/// One figure: what is measured, beside what, and which of the values that a measurement prints is meant.
+struct Figure {
+    told: &'static str,
+    unit: &'static str,
+    measured: (&'static str, usize),
+    beside: Option<(&'static str, (&'static str, usize))>,
 }
 
-#[derive(Default)]
-struct Report(Vec<serde_json::Value>);
+const PLAIN: &str = "free set, names and holders in plain maps";
 
-impl Report {
-    fn tell(&mut self, figure: &str, value: &Runs, unit: &str, yardstick: Option<(&str, &Runs)>) {
-        let ratio = yardstick.map(|(_, runs)| value.median() / runs.median());
-        let told = yardstick.map_or_else(String::new, |(name, runs)| {
-            let median = runs.median();
-            format!("{:.2}x of {name}: {median:.4}", value.median() / median)
-        });
-        println!(
-            "{figure:<58} {:>12.4} {unit:<12} ({}) {told}",
-            value.median(),
-            value.spread()
-        );
-        self.0.push(json!({
-            "figure": figure,
-            "value": value.median(),
-            "unit": unit,
-            "yardstick": yardstick.map(|(_, runs)| runs.median()),
-            "ratio": ratio,
-        }));
-    }
-}
+const FIGURES: &[Figure] = &[
+    Figure {
+        told: "an address taken, lowest first, of a million in a /12",
+        unit: "ns",
+        measured: ("intervals", 0),
+        beside: Some(("a plain set of the free addresses", ("set", 0))),
+    },
+    Figure {
+        told: "an address given back, all over, of a million",
+        unit: "ns",
+        measured: ("intervals", 1),
+        beside: Some(("a plain set of the free addresses", ("set", 1))),
+    },
+    Figure {
+        told: "a service served, of a million into a /12",
+        unit: "ns",
+        measured: ("serve", 0),
+        beside: Some((PLAIN, ("plain", 0))),
+    },
+    Figure {
+        told: "the last thousand against the first",
+        unit: "times",
+        measured: ("serve", 1),
+        beside: None,
+    },
+    Figure {
+        told: "a service deleted, of a million",
+        unit: "ns",
+        measured: ("serve", 2),
+        beside: Some((PLAIN, ("plain", 1))),
+    },
+    Figure {
+        told: "a specific request, of a million all over a /12",
+        unit: "ns",
+        measured: ("request", 0),
+        beside: Some((PLAIN, ("plain-request", 0))),
+    },
+    Figure {
+        told: "a pool created, of 10,000",
+        unit: "ns",
+        measured: ("pools", 0),
+        beside: Some(("of 100", ("few-pools", 0))),
+    },
+    Figure {
+        told: "a service served, of 100,000 from 10,000 pools",
+        unit: "ns",
+        measured: ("among-pools", 0),
+        beside: Some(("from one pool", ("among-one", 0))),
+    },
+    Figure {
+        told: "an address freed with 10,000 waiting, one served",
+        unit: "ns",
+        measured: ("many-waiting", 0),
+        beside: Some(("with 200 waiting", ("few-waiting", 0))),
+    },
+    Figure {
+        told: "most memory ever, with 50,000 services",
+        unit: "MiB",
+        measured: ("memory", 0),
+        beside: Some(("their specifications alone", ("plain-memory", 0))),
+    },
+];
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut report = Report::default();
-    resident(&mut report)?;
-    million(&mut report)?;
-    pools(&mut report)?;
-    pending(&mut report)?;
-    if let [flag, file] = arguments.as_slice()
-        && flag == "--json"
-    {
-        std::fs::write(file, serde_json::to_string_pretty(&report.0)?)?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["measure", name] => {
+            let values = measure::by_name(name)?;
+            let values: Vec<String> = values.iter().map(f64::to_string).collect();
+            println!("{}", values.join(" "));
+            Ok(())
+        }
+        ["--json", file] => Ok(std::fs::write(file, serde_json::to_string_pretty(&figures()?)?)?),
+        [] => figures().map(drop),
+        _ => Err("usage: bench_ipam [--json FILE]".into()),
     }
-    Ok(())
 }
 
-fn pool(name: &str, cidr: &str) -> Result<PoolSpec, Failure> {
-    Ok(PoolSpec {
-        name: name.into(),
-        created: Timestamp(0),
-        priority: 0,
-        admission: Admission::Open,
-        selector: Ok(Selector::everything()),
-        blocks: vec![BlockText::cidr(cidr).read(FirstLast::Allowed)?],
-        reserved: vec![],
-        problems: vec![],
+/// Measures all, prints them, and returns them for machines.
+fn figures() -> Result<Vec<serde_json::Value>, Failure> {
+    let mut all = Vec::new();
+    let mut last: Option<(&str, Option<&str>, Samples)> = None;
+    for figure in FIGURES {
+        let names = (figure.measured.0, figure.beside.map(|(_, (name, _))| name));
+        // Figures of the same measurements come one after the other and share them.
+        let samples = match last.take() {
+            Some((measured, beside, samples))
+                if measured == names.0 && (names.1.is_none() || beside == names.1) =>
+            {
+                samples
+            }
+            _ => Samples::take(names.0, names.1)?,
+        };
+        all.push(tell(figure, &samples));
+        let beside = names.1.or(samples.beside_name);
+        last = Some((names.0, beside, samples));
+    }
+    Ok(all)
+}
+
+fn tell(figure: &Figure, samples: &Samples) -> serde_json::Value {
+    let value = Spread::of(&samples.measured, figure.measured.1);
+    let beside = figure
+        .beside
+        .map(|(named, (_, at))| (named, Spread::of(&samples.beside, at)));
+    let ratio = beside.as_ref().map(|(_, beside)| value.median / beside.median);
+    let told = beside
+        .as_ref()
+        .zip(ratio)
+        .map_or_else(String::new, |((named, beside), ratio)| {
+            format!(
+                "{ratio:.2}x of {named}: {:.1} ({:.1} to {:.1})",
+                beside.median, beside.least, beside.most
+            )
+        });
+    println!(
+        "{:<55} {:>8.1} {:<5} ({:.1} to {:.1}) {told}",
+        figure.told, value.median, figure.unit, value.least, value.most
+    );
+    json!({
+        "figure": figure.told, "value": value.median, "unit": figure.unit,
+        "yardstick": beside.map(|(_, beside)| beside.median), "ratio": ratio,
     })
 }
 
-fn service(number: u32) -> Service {
-    let name = format!("service-{number:07}");
-    let labels: Labels = [
-        ("app", name.as_str()),
-        ("io.kubernetes.service.name", name.as_str()),
-        ("io.kubernetes.service.namespace", "default"),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .collect();
-    Service {
-        id: ServiceId::new("default", name),
-        created: Timestamp(i64::from(number)),
-        labels,
-        handling: Handling::Ours,
-        families: vec![Family::V4],
-        requested: vec![],
-        pool: None,
-        sharing: None,
-        ingress: vec![],
-        ingress_owner: IngressOwner::Us,
-        satisfied_since: None,
-    }
+/// What several processes printed.
+struct Samples {
+    measured: Vec<Vec<f64>>,
+    beside: Vec<Vec<f64>>,
+    beside_name: Option<&'static str>,
 }
 
-fn tenth(number: u32) -> IpAddr {
-    Ipv4Addr::from((10 << 24) + number).into()
-}
-
-fn running(pools: impl IntoIterator<Item = PoolSpec>) -> Ipam {
-    let mut ipam = Ipam::default();
-    for pool in pools {
-        ipam.apply_pool(pool, NOW);
-    }
-    ipam.start(NOW);
-    ipam
-}
-
-/// Whom a change concerns is asked after each batch of events, as the operator does.
-fn drain(ipam: &mut Ipam, number: usize) {
-    if number % 512 == 511 {
-        black_box((ipam.take_changed(), ipam.take_changed_pools()));
-    }
-}
-
-fn nanoseconds(took: Duration, operations: u32) -> f64 {
-    took.as_secs_f64() * 1e9 / f64::from(operations)
-}
-
-/// A million services into a /12, and out again; beside it the same bookkeeping in plain maps of names and addresses.
-fn million(report: &mut Report) -> Result<(), Failure> {
-    let (mut late, mut release, mut named) = (vec![], vec![], vec![]);
-    let allocation = Runs::of(|| {
-        let services: Vec<Service> = (0..MILLION).map(service).collect();
-        let ids: Vec<ServiceId> = services.iter().map(|service| service.id.clone()).collect();
-        let mut ipam = running([pool("p", "10.0.0.0/12")?]);
-        let (mut first, mut last) = (Duration::ZERO, Duration::ZERO);
-        let start = Clock::now();
-        for (number, service) in services.into_iter().enumerate() {
-            if number == 1_000 {
-                first = start.elapsed();
-            } else if number == 999_000 {
-                last = start.elapsed();
+impl Samples {
+    fn take(measured: &'static str, beside: Option<&'static str>) -> Result<Self, Failure> {
+        let mut samples = Self {
+            measured: Vec::new(),
+            beside: Vec::new(),
+            beside_name: beside,
+        };
+        for _ in 0..RUNS {
+            samples.measured.push(in_a_process(measured)?);
+            if let Some(beside) = beside {
+                samples.beside.push(in_a_process(beside)?);
             }
-            ipam.apply_service(service, NOW);
-            drain(&mut ipam, number);
         }
-        let all = start.elapsed();
-        late.push(all.saturating_sub(last).as_secs_f64() / first.as_secs_f64());
-        black_box(ipam.take_changed());
-        let start = Clock::now();
-        for (number, id) in ids.iter().enumerate() {
-            ipam.delete_service(id, NOW);
-            drain(&mut ipam, number);
-        }
-        release.push(nanoseconds(start.elapsed(), MILLION));
-        Ok(nanoseconds(all, MILLION))
-    })?;
-    for _ in 0..RUNS {
-        let services: Vec<Service> = (0..MILLION)
-            .map(|number| Service {
-                requested: vec![Requested::Address(elsewhere(number))],
-                ..service(number)
-            })
+        Ok(samples)
+    }
+}
+
+fn in_a_process(name: &str) -> Result<Vec<f64>, Failure> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["measure", name])
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?)
+}
+
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(samples: &[Vec<f64>], at: usize) -> Self {
+        let mut values: Vec<f64> = samples
+            .iter()
+            .filter_map(|sample| sample.get(at).copied())
             .collect();
-        let mut ipam = running([pool("p", "10.0.0.0/12")?]);
-        let start = Clock::now();
-        for (number, service) in services.into_iter().enumerate() {
-            ipam.apply_service(service, NOW);
-            drain(&mut ipam, number);
+        values.sort_by(f64::total_cmp);
+        let value = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+        Self {
+            least: value(0),
+            median: value(values.len() / 2),
+            most: value(values.len().saturating_sub(1)),
         }
-        named.push(nanoseconds(start.elapsed(), MILLION));
     }
-    let (in_order, plain_release) = plain(next)?;
-    let (plain_named, _) = plain(scattered)?;
-    let yardstick = "free set, names and holders in plain maps";
-    report.tell(
-        "an allocation, of a million into a /12",
-        &allocation,
-        "ns",
-        Some((yardstick, &in_order)),
-    );
-    let sorted = |mut runs: Vec<f64>| {
-        runs.sort_by(f64::total_cmp);
-        Runs(runs)
-    };
-    report.tell(
-        "the last thousand against the first",
-        &sorted(late),
-        "times",
-        None,
-    );
-    report.tell(
-        "a release, of a million",
-        &sorted(release),
-        "ns",
-        Some((yardstick, &plain_release)),
-    );
-    report.tell(
-        "a specific request, of a million all over a /12",
-        &sorted(named),
-        "ns",
-        Some((yardstick, &plain_named)),
-    );
-    Ok(())
-}
-
-fn next(_: u32, free: &mut BTreeSet<IpAddr>) -> Option<IpAddr> {
-    free.pop_first()
-}
-
-fn scattered(number: u32, free: &mut BTreeSet<IpAddr>) -> Option<IpAddr> {
-    free.take(&elsewhere(number))
-}
-
-/// Far apart, so that no request lies beside the one before.
-fn elsewhere(number: u32) -> IpAddr {
-    tenth(number.wrapping_mul(0x9E37_79B1) % (1 << 20))
-}
-
-fn plain(take: impl Fn(u32, &mut BTreeSet<IpAddr>) -> Option<IpAddr>) -> Result<(Runs, Runs), Failure> {
-    let mut releases = vec![];
-    let allocations = Runs::of(|| {
-        let services: Vec<Service> = (0..MILLION).map(service).collect();
-        let ids: Vec<ServiceId> = services.iter().map(|service| service.id.clone()).collect();
-        let mut free: BTreeSet<IpAddr> = (0..1 << 20).map(tenth).collect();
-        let mut known: BTreeMap<ServiceId, (Service, IpAddr)> = BTreeMap::new();
-        let mut holders: BTreeMap<IpAddr, ServiceId> = BTreeMap::new();
-        let start = Clock::now();
-        for (number, service) in (0..).zip(services) {
-            if let Some(address) = take(number, &mut free) {
-                holders.insert(address, service.id.clone());
-                known.insert(service.id.clone(), (service, address));
-            }
-        }
-        let all = start.elapsed();
-        let start = Clock::now();
-        for id in &ids {
-            if let Some((_, address)) = known.remove(id) {
-                holders.remove(&address);
-                free.insert(address);
-            }
-        }
-        releases.push(nanoseconds(start.elapsed(), MILLION));
-        black_box((free, known, holders));
-        Ok(nanoseconds(all, MILLION))
-    })?;
-    releases.sort_by(f64::total_cmp);
-    Ok((allocations, Runs(releases)))
-}
-
-/// Ten thousand pools: what one more costs, and what an allocation costs among them.
-fn pools(report: &mut Report) -> Result<(), Failure> {
-    const POOLS: u32 = 10_000;
-    let many = || -> Result<Vec<PoolSpec>, Failure> {
-        (0..POOLS)
-            .map(|number| {
-                pool(
-                    &format!("pool-{number:05}"),
-                    &format!("{}/28", tenth(number * 16)),
-                )
-            })
-            .collect()
-    };
-    let created = Runs::of(|| {
-        let specs = many()?;
-        let mut ipam = running([]);
-        let start = Clock::now();
-        for spec in specs {
-            ipam.apply_pool(spec, NOW);
-        }
-        Ok(nanoseconds(start.elapsed(), POOLS))
-    })?;
-    report.tell("a pool, of 10,000", &created, "ns", None);
-    let mut allocate = |figure: &str, name: Option<PoolName>, yardstick: Option<(&str, &Runs)>| {
-        let runs = Runs::of(|| {
-            let pools = if yardstick.is_some() {
-                many()?
-            } else {
-                vec![pool("p", "10.0.0.0/12")?]
-            };
-            let mut ipam = running(pools);
-            // All over the pools, most of which become full.
-            let services: Vec<Service> = (0..100_000)
-                .map(|number| Service {
-                    pool: name.clone().filter(|_| number % 10_000 == 0),
-                    ..service(number)
-                })
-                .collect();
-            let start = Clock::now();
-            for (number, service) in services.into_iter().enumerate() {
-                ipam.apply_service(service, NOW);
-                drain(&mut ipam, number);
-            }
-            Ok(nanoseconds(start.elapsed(), 100_000))
-        })?;
-        report.tell(figure, &runs, "ns", yardstick);
-        Ok::<_, Failure>(runs)
-    };
-    let one = allocate("an allocation, of 100,000 from one pool", None, None)?;
-    let named = Some("pool-09999".into());
-    allocate(
-        "an allocation, of 100,000 from 10,000 pools",
-        named,
-        Some(("one pool", &one)),
-    )?;
-    Ok(())
-}
-
-/// Ten thousand services wait on a full pool; what one address costs that is freed, beside nobody waiting.
-fn pending(report: &mut Report) -> Result<(), Failure> {
-    let freed = |waiting: u32| {
-        Runs::of(|| {
-            let mut ipam = running([pool("p", "10.0.0.0/24")?]);
-            for number in 0..256 + waiting {
-                ipam.apply_service(service(number), NOW);
-            }
-            ipam.take_changed();
-            let start = Clock::now();
-            for number in 0..200 {
-                ipam.delete_service(&service(number).id, NOW);
-            }
-            let took = start.elapsed();
-            let served = ipam.take_changed().len();
-            if served != usize::try_from(waiting.min(200))? {
-                return Err(format!("{served} services were served").into());
-            }
-            Ok(nanoseconds(took, 200))
-        })
-    };
-    let few = freed(200)?;
-    let many = freed(10_000)?;
-    report.tell(
-        "an address freed with 10,000 waiting, one served",
-        &many,
-        "ns",
-        Some(("200 waiting", &few)),
-    );
-    Ok(())
-}
-
-/// What 50,000 services take in memory, beside their specifications alone.
-fn resident(report: &mut Report) -> Result<(), Failure> {
-    const SERVICES: u32 = 50_000;
-    let before = resident_mebibytes()?;
-    let services: Vec<Service> = (0..SERVICES).map(service).collect();
-    let alone = resident_mebibytes()? - before;
-    let mut ipam = running([pool("p", "10.0.0.0/12")?]);
-    for service in &services {
-        ipam.apply_service(service.clone(), NOW);
-    }
-    let all = resident_mebibytes()? - before - alone;
-    black_box((&ipam, &services));
-    let specifications = Runs(vec![alone]);
-    report.tell(
-        "memory of the core with 50,000 services",
-        &Runs(vec![all]),
-        "MiB",
-        Some(("the services alone", &specifications)),
-    );
-    Ok(())
-}
-
-fn resident_mebibytes() -> Result<f64, Failure> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next());
-    Ok(kibibytes.ok_or("the kernel tells no VmRSS")?.parse::<f64>()? / 1024.0)
 }

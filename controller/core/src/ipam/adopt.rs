@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::holders::Id;
 use super::machine::Ipam;
 use super::range::{Family, Range};
+use super::services::Id;
 use super::verdict::{Cause, Verdict};
 use super::waiting::Waiter;
 use crate::service::{Handling, IngressOwner, Service};
@@ -39,74 +39,74 @@ impl Ipam {
         let (service, is_known) = (Arc::clone(&tracked.service), tracked.verdict.is_some());
         if is_left_to_others(&service) {
             if claims == Claims::All {
-                self.leave_to_others(&service);
+                self.leave_to_others(id, &service);
             }
             return;
         }
         for address in &service.ingress {
             let passed_over = claims == Claims::Kept && !self.keeps(&service, *address);
-            if passed_over || self.has(&service, *address) || self.is_released(&service, *address) {
+            if passed_over || self.has(id, *address) || self.is_released(id, *address) {
                 continue;
             }
             let cause = if service.handling != Handling::Ours {
                 Some(Cause::NotHandled)
-            } else if let Some((other, _)) = self.clash(&service, *address) {
+            } else if let Some((other, _)) = self.clash(id, &service, *address) {
                 Some(Cause::HeldBy(other))
-            } else if is_known && !service.requests(*address) && self.has_one_of(&service, *address) {
+            } else if is_known && !service.requests(*address) && self.has_one_of(id, *address) {
                 // A late write of ours: what was decided since stands.
                 Some(Cause::NotRequested)
             } else {
                 None
             };
             match cause {
-                Some(cause) => self.release(&service, *address, cause),
-                None => self.hold(&service, *address),
+                Some(cause) => self.release(id, *address, cause),
+                None => self.hold(id, *address),
             }
         }
     }
 
     /// What somebody else put into the status stays as it is, and is nobody else's while it is there.
-    pub(super) fn leave_to_others(&mut self, service: &Arc<Service>) -> Standing {
+    pub(super) fn leave_to_others(&mut self, id: &Id, service: &Service) -> Standing {
         if !is_left_to_others(service) {
             return Standing::Ours;
         }
         let mut foreign = Vec::new();
         for address in service.ingress.iter().copied() {
-            if self.is_released(service, address) {
+            if self.is_released(id, address) {
                 continue;
             }
             let covered = self.pools.covering(address).next().is_some();
-            let clash = self.clash(service, address);
+            let clash = self.clash(id, service, address);
             match clash {
                 _ if !covered => {
-                    self.unhold_of(service, address);
+                    self.unhold(id, address);
                     foreign.push(address);
                 }
-                None if self.has(service, address) => {}
-                None => self.hold(service, address),
-                Some(_) if self.is_shown_by_no_other(service, address) => {
-                    self.evict_others(service, address);
-                    if !self.has(service, address) {
-                        self.hold(service, address);
+                None if self.has(id, address) => {}
+                None => self.hold(id, address),
+                Some(_) if self.is_shown_by_no_other(id, address) => {
+                    self.evict_others(id, address);
+                    if !self.has(id, address) {
+                        self.hold(id, address);
                     }
                 }
                 Some((other, _)) if is_overwritten(service) => {
-                    self.lose(service, address, Cause::HeldBy(other.clone()));
-                    self.release(service, address, Cause::HeldBy(other));
+                    self.lose(id, address, Cause::HeldBy(other.clone()));
+                    self.release(id, address, Cause::HeldBy(other));
                 }
                 Some(_) => {
-                    self.unhold_of(service, address);
+                    self.unhold(id, address);
                     foreign.push(address);
                 }
             }
         }
         let shown = &service.ingress;
-        if !shown.is_empty() && shown.iter().all(|address| self.is_released(service, *address)) {
+        if !shown.is_empty() && shown.iter().all(|address| self.is_released(id, *address)) {
             return Standing::Ours;
         }
-        for address in self.held(service) {
+        for address in self.held(id) {
             if !shown.contains(&address) {
-                self.unhold_of(service, address);
+                self.unhold(id, address);
             }
         }
         if foreign.is_empty() && !shown.is_empty() {
@@ -142,11 +142,11 @@ impl Ipam {
                 for holder in self.holders.of(address).to_vec() {
                     self.settle(&holder, now);
                 }
-                let Some(service) = self.services.get(id).map(|tracked| Arc::clone(&tracked.service)) else {
+                let Some(tracked) = self.services.get(id) else {
                     continue;
                 };
-                if !self.has(&service, address) && self.clash(&service, address).is_none() {
-                    self.hold(&service, address);
+                if !self.has(id, address) && self.clash(id, &tracked.service, address).is_none() {
+                    self.hold(id, address);
                 }
             }
         }
@@ -194,45 +194,29 @@ impl Ipam {
             }
     }
 
-    fn evict_others(&mut self, service: &Service, address: IpAddr) {
+    fn evict_others(&mut self, id: &Id, address: IpAddr) {
         for other in self.holders.of(address).to_vec() {
-            let tracked = self.services.get(&other);
-            let Some(tracked) = tracked.filter(|tracked| tracked.service.id != service.id) else {
-                continue;
-            };
-            self.resettle.insert(tracked.waiter());
-            let losing = Arc::clone(&tracked.service);
-            self.lose(&losing, address, Cause::HeldBy(service.id.clone()));
+            if other != *id {
+                self.resettle.extend(self.waiter(&other));
+                self.lose(&other, address, Cause::HeldBy(id.name().clone()));
+            }
         }
     }
 
-    fn release(&mut self, service: &Service, address: IpAddr, cause: Cause) {
-        if let Some(tracked) = self.services.get_mut(&service.id) {
-            tracked.note_release(address, cause);
-        }
-    }
-
-    fn unhold_of(&mut self, service: &Service, address: IpAddr) {
-        if let Some((_, id)) = self.waiter(&service.id) {
-            self.unhold(&id, address);
-        }
-    }
-
-    fn is_released(&self, service: &Service, address: IpAddr) -> bool {
-        let tracked = self.services.get(&service.id);
+    fn is_released(&self, id: &Id, address: IpAddr) -> bool {
+        let tracked = self.services.get(id);
         tracked.is_some_and(|tracked| tracked.released.iter().any(|lost| lost.address == address))
     }
 
-    fn has_one_of(&self, service: &Service, address: IpAddr) -> bool {
+    fn has_one_of(&self, id: &Id, address: IpAddr) -> bool {
         let family = Family::of(address);
-        self.held(service).iter().any(|held| Family::of(*held) == family)
+        self.held(id).iter().any(|held| Family::of(*held) == family)
     }
 
-    fn is_shown_by_no_other(&self, service: &Service, address: IpAddr) -> bool {
-        let holders = self.holders.of(address).iter();
-        let mut others = holders.filter(|id| ***id != service.id);
-        others.all(|id| {
-            let tracked = self.services.get(id);
+    fn is_shown_by_no_other(&self, id: &Id, address: IpAddr) -> bool {
+        let mut others = self.holders.of(address).iter().filter(|other| *other != id);
+        others.all(|other| {
+            let tracked = self.services.get(other);
             tracked.is_none_or(|tracked| !tracked.service.ingress.contains(&address))
         })
     }

@@ -92,10 +92,11 @@ impl<T: Ord + Clone> Buckets<T> {
     ) -> InOrder<'a, T> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut buckets: Vec<_> = Vec::with_capacity(1);
-        for place in places {
+        // Labels, which come behind, are not even looked at where they find nothing.
+        let worth = if self.labelled.is_empty() { 1 } else { usize::MAX };
+        for place in places.into_iter().take(worth) {
             let bucket = match place {
                 Place::Any => Some(&self.any),
-                Place::Label(..) if self.labelled.is_empty() => None,
                 Place::Label(key, value) => self.labelled.get(key).and_then(|values| values.get(value)),
             };
             if let Some(bucket) = bucket.filter(|bucket| !bucket.is_empty()) {

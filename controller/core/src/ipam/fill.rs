@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::machine::Ipam;
 use super::pool::Pool;
 use super::range::Family;
+use super::services::Id;
 use super::sharing::{Clash, may_share};
 use super::verdict::{NAMED, Reason, Verdict};
 use crate::names::ServiceId;
@@ -15,16 +16,16 @@ const UNSHARED: usize = 3;
 
 impl Ipam {
     /// Gives the service what it asks for and can have.
-    pub(super) fn fill(&mut self, service: &Service) -> Verdict {
+    pub(super) fn fill(&mut self, id: &Id, service: &Service) -> Verdict {
         let mut reasons: Vec<Reason> = service
             .requested
             .iter()
-            .filter_map(|item| self.fill_requested(service, item).err())
+            .filter_map(|item| self.fill_requested(id, service, item).err())
             .collect();
         if service.requested.is_empty() {
             let families = service.families.iter();
             reasons = families
-                .filter_map(|family| self.fill_family(service, *family).err())
+                .filter_map(|family| self.fill_family(id, service, *family).err())
                 .collect();
         }
         if reasons.is_empty() {
@@ -34,16 +35,16 @@ impl Ipam {
         }
     }
 
-    fn fill_requested(&mut self, service: &Service, item: &Requested) -> Result<(), Reason> {
+    fn fill_requested(&mut self, id: &Id, service: &Service, item: &Requested) -> Result<(), Reason> {
         let address = match item {
             Requested::Address(address) => *address,
             Requested::Unreadable(text) => return Err(Reason::Unreadable(text.clone())),
         };
-        if self.has(service, address) {
+        if self.has(id, address) {
             return Ok(());
         }
         self.pool_gives(service, address)?;
-        if let Some((other, clash)) = self.clash(service, address) {
+        if let Some((other, clash)) = self.clash(id, service, address) {
             return Err(match service.sharing {
                 Some(_) => Reason::CannotShare {
                     address,
@@ -53,25 +54,25 @@ impl Ipam {
                 None => Reason::Taken { address, by: other },
             });
         }
-        self.hold(service, address);
+        self.hold(id, address);
         Ok(())
     }
 
-    fn fill_family(&mut self, service: &Service, family: Family) -> Result<(), Reason> {
-        let tracked = self.services.get(&service.id);
+    fn fill_family(&mut self, id: &Id, service: &Service, family: Family) -> Result<(), Reason> {
+        let tracked = self.services.get(id);
         let mut held = tracked.into_iter().flat_map(|tracked| &tracked.held);
         if held.any(|address| Family::of(*address) == family) {
             return Ok(());
         }
-        let unshared = match self.joinable(service, family) {
+        let unshared = match self.joinable(id, service, family) {
             Ok(address) => {
-                self.hold(service, address);
+                self.hold(id, address);
                 return Ok(());
             }
             Err(unshared) => unshared,
         };
         if let Some(address) = self.pools.lowest(service, family) {
-            self.hold(service, address);
+            self.hold(id, address);
             return Ok(());
         }
         let full: Vec<_> = self
@@ -96,7 +97,12 @@ impl Ipam {
     }
 
     /// The first address of the service's key that it may share, or why it may not join the first few.
-    fn joinable(&self, service: &Service, family: Family) -> Result<IpAddr, Vec<(IpAddr, ServiceId, Clash)>> {
+    fn joinable(
+        &self,
+        id: &Id,
+        service: &Service,
+        family: Family,
+    ) -> Result<IpAddr, Vec<(IpAddr, ServiceId, Clash)>> {
         let mut unshared = Vec::new();
         let Some(sharing) = &service.sharing else {
             return Err(unshared);
@@ -109,7 +115,7 @@ impl Ipam {
             if !self.pools.covering(address).any(|(_, pool)| open(pool)) {
                 continue;
             }
-            match self.clash(service, address) {
+            match self.clash(id, service, address) {
                 None => return Ok(address),
                 Some((other, clash)) if unshared.len() < UNSHARED => unshared.push((address, other, clash)),
                 Some(_) => {}
@@ -139,17 +145,16 @@ impl Ipam {
     }
 
     /// The first of those who have an address with which the service may not share it.
-    pub(super) fn clash(&self, service: &Service, address: IpAddr) -> Option<(ServiceId, Clash)> {
-        self.holders.of(address).iter().find_map(|id| {
-            let other = self.services.get(id)?;
-            let clash = may_share(service, &other.service).err()?;
-            (other.service.id != service.id).then(|| (id.as_ref().clone(), clash))
+    pub(super) fn clash(&self, id: &Id, service: &Service, address: IpAddr) -> Option<(ServiceId, Clash)> {
+        let mut others = self.holders.of(address).iter().filter(|other| *other != id);
+        others.find_map(|other| {
+            let clash = may_share(service, &self.services.get(other)?.service).err()?;
+            Some((other.name().clone(), clash))
         })
     }
 
-    pub(super) fn has(&self, service: &Service, address: IpAddr) -> bool {
-        self.services
-            .get(&service.id)
-            .is_some_and(|tracked| tracked.held.contains(&address))
+    pub(super) fn has(&self, id: &Id, address: IpAddr) -> bool {
+        let tracked = self.services.get(id);
+        tracked.is_some_and(|tracked| tracked.held.contains(&address))
     }
 }

@@ -1,39 +1,56 @@
 //! Who has which address, and where a sharing key is found.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use super::range::Range;
+use super::range::{Family, PerFamily, Range, number};
+use super::services::Id;
 use super::sharing::SharingKey;
-use crate::names::ServiceId;
 
-/// Services are named often; a name is stored once.
-pub(super) type Id = Arc<ServiceId>;
+/// The services of one address, sorted; nearly always it is one.
+#[derive(Clone, Debug)]
+enum Sharers {
+    One(Id),
+    Several(Vec<Id>),
+}
 
-/// What is found by the name of a service, in no order. The hash has no secret, so that runs repeat.
-pub(super) type ById<T> = HashMap<Id, T, BuildHasherDefault<DefaultHasher>>;
+impl Sharers {
+    fn as_slice(&self) -> &[Id] {
+        match self {
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Several(ids) => ids,
+        }
+    }
+
+    fn from_sorted(mut ids: Vec<Id>) -> Option<Self> {
+        match ids.len() {
+            0 => None,
+            1 => ids.pop().map(Self::One),
+            _ => Some(Self::Several(ids)),
+        }
+    }
+}
 
 /// The services of every address in use, and the addresses of every sharing key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holders {
-    by_address: BTreeMap<IpAddr, Vec<Id>>,
+    by_address: PerFamily<BTreeMap<u128, Sharers>>,
     by_key: BTreeMap<SharingKey, BTreeMap<IpAddr, usize>>,
 }
 
 impl Holders {
     /// The services that have an address.
     pub(super) fn of(&self, address: IpAddr) -> &[Id] {
-        self.by_address.get(&address).map_or(&[], Vec::as_slice)
+        let sharers = self.by_address.get(Family::of(address)).get(&number(address));
+        sharers.map_or(&[], Sharers::as_slice)
     }
 
     /// Addresses in use within a range, sorted.
     pub(super) fn within(&self, range: Range) -> impl Iterator<Item = (IpAddr, &[Id])> {
-        let (first, last) = range.ends();
-        self.by_address
-            .range(first..=last)
-            .map(|(address, services)| (*address, services.as_slice()))
+        let (first, last) = range.bounds();
+        let family = range.family();
+        let held = self.by_address.get(family).range(first..=last);
+        held.map(move |(number, sharers)| (family.address(*number), sharers.as_slice()))
     }
 
     /// Addresses that services with this key have, sorted.
@@ -44,26 +61,34 @@ impl Holders {
             .flat_map(|addresses| addresses.keys().copied())
     }
 
-    /// The service has the address from now on.
-    pub(super) fn add(&mut self, address: IpAddr, id: &Id, key: Option<&SharingKey>) {
-        let services = self
-            .by_address
-            .entry(address)
-            .or_insert_with(|| Vec::with_capacity(1));
-        let place = services.partition_point(|one| one < id);
-        services.insert(place, Arc::clone(id));
+    /// The service has the address from now on; whether nobody had it before.
+    pub(super) fn add(&mut self, address: IpAddr, id: &Id, key: Option<&SharingKey>) -> bool {
+        let held = self.by_address.get_mut(Family::of(address));
+        let before = held.insert(number(address), Sharers::One(id.clone()));
+        let is_first = before.is_none();
+        if let Some(before) = before {
+            let mut ids = before.as_slice().to_vec();
+            let place = ids.partition_point(|one| one < id);
+            ids.insert(place, id.clone());
+            held.insert(number(address), Sharers::Several(ids));
+        }
         self.add_key(address, key);
+        is_first
     }
 
-    /// The service has the address no more.
-    pub(super) fn remove(&mut self, address: IpAddr, id: &Id, key: Option<&SharingKey>) {
-        if let Some(services) = self.by_address.get_mut(&address) {
-            services.retain(|one| one != id);
-            if services.is_empty() {
-                self.by_address.remove(&address);
-            }
-        }
+    /// The service has the address no more; whether nobody has it now.
+    pub(super) fn remove(&mut self, address: IpAddr, id: &Id, key: Option<&SharingKey>) -> bool {
         self.remove_key(address, key);
+        let held = self.by_address.get_mut(Family::of(address));
+        let Some(before) = held.remove(&number(address)) else {
+            return true;
+        };
+        let others = before.as_slice().iter().filter(|one| *one != id);
+        let Some(rest) = Sharers::from_sorted(others.cloned().collect()) else {
+            return true;
+        };
+        held.insert(number(address), rest);
+        false
     }
 
     /// A service that has the address has this key from now on.

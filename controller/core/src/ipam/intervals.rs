@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Numbers as disjoint, non-adjacent intervals, by their first number.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Intervals {
+pub struct Intervals {
     intervals: BTreeMap<u128, u128>,
     /// One less than the count, so that all of IPv6 fits; `None` for the empty set.
     count_less_one: Option<u128>,
@@ -12,7 +12,8 @@ pub(super) struct Intervals {
 
 impl Intervals {
     /// The lowest number within `first..=last`.
-    pub(super) fn lowest_in(&self, first: u128, last: u128) -> Option<u128> {
+    #[must_use]
+    pub fn lowest_in(&self, first: u128, last: u128) -> Option<u128> {
         if self.contains(first) {
             return Some(first);
         }
@@ -21,17 +22,20 @@ impl Intervals {
     }
 
     /// Whether the number is in the set.
-    pub(super) fn contains(&self, number: u128) -> bool {
+    #[must_use]
+    pub fn contains(&self, number: u128) -> bool {
         self.at_or_before(number).is_some_and(|(_, to)| to >= number)
     }
 
     /// Whether nothing is in the set.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.intervals.is_empty()
     }
 
     /// How many there are, the highest number for all of IPv6.
-    pub(super) fn count(&self) -> u128 {
+    #[must_use]
+    pub fn count(&self) -> u128 {
         self.count_less_one
             .map_or(0, |less_one| less_one.saturating_add(1))
     }
@@ -42,8 +46,24 @@ impl Intervals {
     }
 
     /// Takes one number out; false when it was not there.
-    pub(super) fn take(&mut self, number: u128) -> bool {
-        self.take_range(number, number)
+    pub fn take(&mut self, number: u128) -> bool {
+        let Some((from, to)) = self.intervals.range_mut(..=number).next_back() else {
+            return false;
+        };
+        let (first, last) = (*from, *to);
+        if last < number {
+            return false;
+        }
+        if first == number {
+            self.intervals.remove(&first);
+        } else {
+            *to = number - 1;
+        }
+        if last > number {
+            self.intervals.insert(number + 1, last);
+        }
+        self.count_less_one = self.count_less_one.and_then(|all| all.checked_sub(1));
+        true
     }
 
     /// Takes what there is of `first..=last` out; false when nothing of it was there.
@@ -70,15 +90,37 @@ impl Intervals {
     }
 
     /// Puts one number in; false when it was there already.
-    pub(super) fn give(&mut self, number: u128) -> bool {
-        !self.contains(number) && {
-            self.give_range(number, number);
-            true
+    pub fn give(&mut self, number: u128) -> bool {
+        let next = number.checked_add(1);
+        let mut near = self
+            .intervals
+            .range_mut(..=next.unwrap_or(number))
+            .rev()
+            .peekable();
+        // Where an interval starts right behind it, the number is not in the set.
+        let behind = near.next_if(|(from, _)| Some(**from) == next).map(|(_, to)| *to);
+        let last = behind.unwrap_or(number);
+        let joins = match near.next() {
+            Some((_, to)) if *to >= number => return false,
+            Some((_, to)) if *to + 1 == number => {
+                *to = last;
+                true
+            }
+            _ => false,
+        };
+        if let Some(next) = next.filter(|_| behind.is_some()) {
+            self.intervals.remove(&next);
         }
+        if !joins {
+            self.intervals.insert(number, last);
+        }
+        let all = self.count_less_one;
+        self.count_less_one = Some(all.map_or(0, |all| all.saturating_add(1)));
+        true
     }
 
     /// Puts all of `first..=last` in.
-    pub(super) fn give_range(&mut self, first: u128, last: u128) {
+    pub fn give_range(&mut self, first: u128, last: u128) {
         self.take_range(first, last);
         let start = first
             .checked_sub(1)

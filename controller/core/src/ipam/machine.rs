@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::adopt::{Claims, is_left_to_others};
 use super::conflict::Conflict;
-use super::holders::{ById, Holders, Id};
+use super::holders::Holders;
 use super::pool::{Counts, Pool, PoolReport, PoolSpec};
 use super::pools::{Pools, ranges};
+use super::services::{Digest, Id, Services};
 use super::sharing::SharingKey;
 use super::verdict::{Kind, NAMED, Released, Verdict};
 use super::waiting::{Waiter, Waiting};
@@ -46,6 +47,8 @@ pub(super) struct Tracked {
     pub(super) held: Vec<IpAddr>,
     pub(super) released: Vec<Released>,
     pub(super) verdict: Option<Verdict>,
+    /// Whether it is among those whose allocation changed.
+    pub(super) is_changed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -83,7 +86,7 @@ impl Graces {
 pub struct Ipam {
     phase: Phase,
     pub(super) pools: Pools,
-    pub(super) services: ById<Tracked>,
+    pub(super) services: Services,
     pub(super) holders: Holders,
     pub(super) waiting: Waiting,
     pub(super) graces: Graces,
@@ -95,8 +98,7 @@ pub struct Ipam {
     pub(super) resettle: BTreeSet<Waiter>,
     /// Services that show an address which somebody else put there and which was set free just now.
     pub(super) returning: BTreeSet<Waiter>,
-    pub(super) changed: BTreeSet<Id>,
-    pub(super) changed_pools: BTreeSet<PoolName>,
+    pub(super) changed: Vec<Id>,
 }
 
 impl Ipam {
@@ -106,13 +108,13 @@ impl Ipam {
         self.phase = Phase::Serving;
         let mut claims: Vec<_> = self
             .services
-            .values()
+            .iter()
             .map(|tracked| {
                 let service = &tracked.service;
                 let since = service.satisfied_since;
                 let theirs = is_left_to_others(service);
                 let claim = (theirs, since.is_none(), since, service.created);
-                (claim, Arc::clone(&tracked.id))
+                (claim, tracked.id.clone())
             })
             .collect();
         claims.sort();
@@ -123,7 +125,7 @@ impl Ipam {
         }
         let claimants: Vec<_> = claims.into_iter().map(|(_, id)| id).collect();
         self.settle_contested(&claimants, now);
-        let everybody = self.services.values().map(Tracked::waiter).collect();
+        let everybody = self.services.iter().map(Tracked::waiter).collect();
         self.settle_all(everybody, now);
         self.serve(now);
     }
@@ -156,7 +158,9 @@ impl Ipam {
 
     /// A service was created or changed, or its status was seen.
     pub fn apply_service(&mut self, service: Service, now: Instant) {
-        match self.services.get_mut(&service.id) {
+        let digest = Digest::of(&service.id);
+        let known = self.services.find(digest, &service.id).cloned();
+        match known.and_then(|id| self.services.get_mut(&id)) {
             Some(tracked) if *tracked.service == service => {}
             Some(tracked) => {
                 let waiter = tracked.waiter();
@@ -173,37 +177,30 @@ impl Ipam {
                 let gone = before.ingress.iter().filter(|address| !shown.contains(address));
                 self.loosened.extend(gone);
                 self.rekey(&waiter.1, &before);
-                self.settle_event(waiter, now);
+                self.settle_event(&waiter.1, now);
             }
             None => {
-                let id = Arc::new(service.id.clone());
-                let tracked = Tracked {
-                    id: Arc::clone(&id),
-                    service: Arc::new(service),
-                    held: Vec::new(),
-                    released: Vec::new(),
-                    verdict: None,
-                };
-                let waiter = tracked.waiter();
-                self.services.insert(id, tracked);
-                self.settle_event(waiter, now);
+                let id = self
+                    .services
+                    .add(digest, service.id.clone(), |id| Tracked::new(id, service));
+                self.settle_event(&id, now);
             }
         }
     }
 
     /// A service was deleted.
     pub fn delete_service(&mut self, id: &ServiceId, now: Instant) {
-        let Some(tracked) = self.services.get(id) else {
+        let known = self.services.find(Digest::of(id), id);
+        let Some(tracked) = known.and_then(|id| self.services.get(id)) else {
             return;
         };
-        let (id, held) = (Arc::clone(&tracked.id), tracked.held.clone());
+        let (id, held) = (tracked.id.clone(), tracked.held.clone());
         self.waiting
             .remove(&tracked.waiter(), &tracked.service, tracked.verdict.as_ref());
         for address in held {
             self.unhold(&id, address);
         }
         self.services.remove(&id);
-        self.changed.remove(&id);
         self.serve(now);
     }
 
@@ -224,19 +221,26 @@ impl Ipam {
 
     /// Services whose allocation changed since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<ServiceId> {
-        let changed = std::mem::take(&mut self.changed);
-        changed.iter().map(|id| id.as_ref().clone()).collect()
+        let mut changed = BTreeSet::new();
+        for id in self.changed.drain(..) {
+            // A deleted service has no allocation any more.
+            if let Some(tracked) = self.services.get_mut(&id) {
+                tracked.is_changed = false;
+                changed.insert(id.name().clone());
+            }
+        }
+        changed
     }
 
     /// Pools whose report changed since the last call.
     pub fn take_changed_pools(&mut self) -> BTreeSet<PoolName> {
-        std::mem::take(&mut self.changed_pools)
+        self.pools.take_changed()
     }
 
     /// What a service has and why.
     #[must_use]
     pub fn allocation(&self, id: &ServiceId) -> Option<Allocation> {
-        let tracked = self.services.get(id)?;
+        let tracked = self.services.get(self.services.find(Digest::of(id), id)?)?;
         let given = tracked.held.iter().map(|address| Given {
             address: *address,
             pool: self.pool_of(*address, &tracked.service).cloned(),
@@ -250,7 +254,7 @@ impl Ipam {
 
     /// The services that have an address, or are about to.
     pub fn holders(&self, address: IpAddr) -> impl Iterator<Item = &ServiceId> {
-        self.holders.of(address).iter().map(AsRef::as_ref)
+        self.holders.of(address).iter().map(Id::name)
     }
 
     /// What is to be told about a pool, with at most so many of its allocations.
@@ -260,7 +264,7 @@ impl Ipam {
         let extent = pool.extent();
         let mut held = extent.flat_map(|range| self.holders.within(range).collect::<Vec<_>>());
         let allocations = held.by_ref().take(longest).map(|(address, services)| {
-            let services = services.iter().map(|id| id.as_ref().clone()).collect();
+            let services = services.iter().map(|id| id.name().clone()).collect();
             (address, services)
         });
         let allocations: Vec<_> = allocations.collect();
@@ -285,7 +289,7 @@ impl Ipam {
         self.waiting.counts()
     }
 
-    pub(super) fn waiter(&self, id: &ServiceId) -> Option<Waiter> {
+    pub(super) fn waiter(&self, id: &Id) -> Option<Waiter> {
         self.services.get(id).map(Tracked::waiter)
     }
 
@@ -313,12 +317,12 @@ impl Ipam {
         Some(&best.unwrap_or(first).spec.name)
     }
 
-    fn settle_event(&mut self, waiter: Waiter, now: Instant) {
+    fn settle_event(&mut self, id: &Id, now: Instant) {
         if self.is_collecting() {
             return;
         }
-        self.adopt(&waiter.1, Claims::All);
-        self.settle_all([waiter].into(), now);
+        self.adopt(id, Claims::All);
+        self.settle(id, now);
         self.serve(now);
     }
 
@@ -330,7 +334,7 @@ impl Ipam {
         first_before: &[(PoolSpec, Option<Conflict>)],
         now: Instant,
     ) {
-        self.changed_pools.extend(touched.iter().cloned());
+        self.pools.note_changed(touched);
         if self.is_collecting() {
             return;
         }
@@ -360,7 +364,19 @@ impl Ipam {
 }
 
 impl Tracked {
+    /// A service of which nothing was decided yet.
+    fn new(id: Id, service: Service) -> Self {
+        Self {
+            id,
+            service: Arc::new(service),
+            held: Vec::new(),
+            released: Vec::new(),
+            verdict: None,
+            is_changed: false,
+        }
+    }
+
     pub(super) fn waiter(&self) -> Waiter {
-        (self.service.created, Arc::clone(&self.id))
+        (self.service.created, self.id.clone())
     }
 }

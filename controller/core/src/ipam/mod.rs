@@ -16,6 +16,7 @@ mod pool;
 mod pools;
 mod range;
 mod serve;
+mod services;
 mod settle;
 mod sharing;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod waiting;
 
 pub use block::{Block, BlockError, BlockText, FirstLast};
 pub use conflict::Conflict;
+pub use intervals::Intervals;
 pub use machine::{Allocation, Given, Ipam};
 pub use pool::{Admission, Counts, PoolReport, PoolSpec};
 pub use range::{Family, Range};

@@ -24,6 +24,8 @@ pub(super) struct Pools {
     serving: PerFamily<Buckets<Rank>>,
     /// Of these, those that have a free one.
     available: PerFamily<Buckets<Rank>>,
+    /// Those of which something else is to be told than before.
+    changed: BTreeSet<PoolName>,
 }
 
 impl Pools {
@@ -106,6 +108,21 @@ impl Pools {
         self.change(address, Pool::give);
     }
 
+    /// The address is held by others than before, and still held.
+    pub(super) fn share(&mut self, address: IpAddr) {
+        self.change(address, |_, _, _| ());
+    }
+
+    /// Something else is to be told of these pools.
+    pub(super) fn note_changed(&mut self, names: &BTreeSet<PoolName>) {
+        self.changed.extend(names.iter().cloned());
+    }
+
+    /// Pools of which something else is to be told since the last call.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<PoolName> {
+        std::mem::take(&mut self.changed)
+    }
+
     fn change(&mut self, address: IpAddr, change: impl Fn(&mut Pool, IpAddr, &[Cover])) {
         let family = Family::of(address);
         let covers = self.coverage.at(address);
@@ -114,6 +131,9 @@ impl Pools {
             let Some(pool) = self.by_rank.get_mut(rank) else {
                 continue;
             };
+            if !self.changed.contains(&pool.spec.name) {
+                self.changed.insert(pool.spec.name.clone());
+            }
             let had_free = pool.has_free(family);
             change(pool, address, covers);
             if pool.has_free(family) != had_free && pool.closed().is_none() {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::adopt::Standing;
-use super::holders::Id;
 use super::machine::{Ipam, Tracked};
 use super::range::Family;
+use super::services::Id;
 use super::sharing::{SharingKey, may_share};
 use super::verdict::{Cause, Released, Verdict};
 use super::waiting::Waiter;
@@ -40,7 +40,7 @@ impl Ipam {
             return;
         };
         let before = tracked.clone();
-        let verdict = self.decide(&before.service, now);
+        let verdict = self.decide(id, &before.service, now);
         if verdict != before.verdict {
             let waiter = before.waiter();
             self.waiting
@@ -51,48 +51,44 @@ impl Ipam {
             return;
         };
         let had = (&before.verdict, &before.held, &before.released);
-        if had != (&verdict, &tracked.held, &tracked.released) {
-            self.changed.insert(id.clone());
+        if had != (&verdict, &tracked.held, &tracked.released) && !tracked.is_changed {
+            tracked.is_changed = true;
+            self.changed.push(id.clone());
         }
         tracked.verdict = verdict;
     }
 
-    fn decide(&mut self, service: &Arc<Service>, now: Instant) -> Option<Verdict> {
-        if let Standing::Left(verdict) = self.leave_to_others(service) {
+    fn decide(&mut self, id: &Id, service: &Service, now: Instant) -> Option<Verdict> {
+        if let Standing::Left(verdict) = self.leave_to_others(id, service) {
             return verdict;
         }
-        for address in self.held(service) {
-            if let Some(cause) = self.must_go(service, address, now) {
-                self.lose(service, address, cause);
+        for address in self.held(id) {
+            if let Some(cause) = self.must_go(id, service, address, now) {
+                self.lose(id, address, cause);
             }
         }
         if service.handling != Handling::Ours {
             return None;
         }
-        let verdict = self.fill(service);
+        let verdict = self.fill(id, service);
         if verdict == Verdict::Satisfied {
-            self.drop_unasked(service);
+            self.drop_unasked(id, service);
         }
         Some(verdict)
     }
 
     /// Why an address cannot stay with the service, whatever else it asks for.
-    fn must_go(&mut self, service: &Service, address: IpAddr, now: Instant) -> Option<Cause> {
+    fn must_go(&mut self, id: &Id, service: &Service, address: IpAddr, now: Instant) -> Option<Cause> {
         if service.handling != Handling::Ours {
             return Some(Cause::NotHandled);
         }
-        for other in self
-            .holders
-            .of(address)
-            .iter()
-            .filter(|other| ***other != service.id)
-        {
+        for other in self.holders.of(address).iter().filter(|other| *other != id) {
             let clash = self
                 .services
                 .get(other)
                 .map(|other| may_share(service, &other.service));
             if let Some(Err(clash)) = clash {
-                return Some(Cause::CannotShare(other.as_ref().clone(), clash));
+                return Some(Cause::CannotShare(other.name().clone(), clash));
             }
         }
         let mut missed = None;
@@ -117,48 +113,53 @@ impl Ipam {
     }
 
     /// A satisfied service gives back what it does not ask for; an unsatisfied one keeps what it has.
-    fn drop_unasked(&mut self, service: &Service) {
-        for address in self.held(service) {
+    fn drop_unasked(&mut self, id: &Id, service: &Service) {
+        for address in self.held(id) {
             let cause = if service.names_addresses() {
                 (!service.requests(address)).then_some(Cause::NotRequested)
             } else {
                 (!service.families.contains(&Family::of(address))).then_some(Cause::FamilyNotAsked)
             };
             if let Some(cause) = cause {
-                self.lose(service, address, cause);
+                self.lose(id, address, cause);
             }
         }
     }
 
-    pub(super) fn held(&self, service: &Service) -> Vec<IpAddr> {
-        let tracked = self.services.get(&service.id);
+    pub(super) fn held(&self, id: &Id) -> Vec<IpAddr> {
+        let tracked = self.services.get(id);
         tracked.map(|tracked| tracked.held.clone()).unwrap_or_default()
     }
 
     /// The service has the address from now on.
-    pub(super) fn hold(&mut self, service: &Service, address: IpAddr) {
-        if self.holders.of(address).is_empty() {
-            self.pools.take(address);
-        }
-        self.note_pools(address);
-        let Some(tracked) = self.services.get_mut(&service.id) else {
+    pub(super) fn hold(&mut self, id: &Id, address: IpAddr) {
+        let Some(tracked) = self.services.get_mut(id) else {
             return;
         };
-        self.graces.end(address);
-        let key = service.sharing.as_ref().map(|sharing| &sharing.key);
-        self.holders.add(address, &tracked.id, key);
+        let service = Arc::clone(&tracked.service);
         tracked.released.retain(|lost| lost.address != address);
         tracked.held.push(address);
         tracked.order();
+        let key = service.sharing.as_ref().map(|sharing| &sharing.key);
+        if self.holders.add(address, id, key) {
+            self.pools.take(address);
+        } else {
+            self.pools.share(address);
+        }
+        self.graces.end(address);
         self.loosen(address, key);
     }
 
     /// The service has the address no more, and its status, should it show it, is to lose it.
-    pub(super) fn lose(&mut self, service: &Service, address: IpAddr, cause: Cause) {
-        if let Some(tracked) = self.services.get_mut(&service.id) {
+    pub(super) fn lose(&mut self, id: &Id, address: IpAddr, cause: Cause) {
+        self.release(id, address, cause);
+        self.unhold(id, address);
+    }
+
+    /// The status of the service, should it show the address, is to lose it.
+    pub(super) fn release(&mut self, id: &Id, address: IpAddr, cause: Cause) {
+        if let Some(tracked) = self.services.get_mut(id) {
             tracked.note_release(address, cause);
-            let id = tracked.id.clone();
-            self.unhold(&id, address);
         }
     }
 
@@ -167,19 +168,19 @@ impl Ipam {
         let Some(tracked) = self.services.get_mut(id) else {
             return;
         };
-        let service = Arc::clone(&tracked.service);
         let Some(place) = tracked.held.iter().position(|held| *held == address) else {
             return;
         };
         tracked.held.remove(place);
+        let service = Arc::clone(&tracked.service);
         let key = service.sharing.as_ref().map(|sharing| &sharing.key);
-        self.holders.remove(address, id, key);
-        if self.holders.of(address).is_empty() {
+        if self.holders.remove(address, id, key) {
             self.graces.end(address);
             self.pools.give(address);
             self.returning.extend(self.showing(address));
+        } else {
+            self.pools.share(address);
         }
-        self.note_pools(address);
         self.loosen(address, key);
     }
 
@@ -204,17 +205,12 @@ impl Ipam {
 
     /// Somebody might have the address now who could not before, or has to be told another reason.
     fn loosen(&mut self, address: IpAddr, key: Option<&SharingKey>) {
+        if self.waiting.is_empty() {
+            return;
+        }
         self.loosened.insert(address);
         if let Some(key) = key.filter(|key| self.waiting.waits_for_key(key)) {
             self.loosened_keys.insert(key.clone());
-        }
-    }
-
-    fn note_pools(&mut self, address: IpAddr) {
-        for (_, pool) in self.pools.covering(address) {
-            if !self.changed_pools.contains(&pool.spec.name) {
-                self.changed_pools.insert(pool.spec.name.clone());
-            }
         }
     }
 }

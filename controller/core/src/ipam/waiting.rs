@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::ops::Bound;
 
 use super::buckets::{Buckets, named_by, pointed_at};
-use super::holders::Id;
 use super::pool::PoolSpec;
 use super::range::{Family, PerFamily, Range};
+use super::services::Id;
 use super::sharing::SharingKey;
 use super::verdict::{Kind, Reason, Verdict};
 use crate::names::PoolName;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::super::*;
 use super::event::{Event, Fate, Sight, Tampering, address, pool_name, service_id};
+use super::invariants::may_share;
 use super::operator::{Operator, Write, is_left_to_others};
 use crate::names::PoolName;
 
@@ -205,9 +206,8 @@ impl Cluster {
         let mut service = known.clone();
         for address in write.ingress.iter().filter(|one| !known.ingress.contains(one)) {
             let mut others = self.shows(*address).filter(|other| other.id != write.id);
-            let other = others
-                .find(|other| !write.sharers.contains(&other.id))
-                .map(|other| other.id.clone());
+            let shares = |other: &Service| write.sharers.contains(&other.id) || may_share(known, other);
+            let other = others.find(|other| !shares(other)).map(|other| other.id.clone());
             drop(others);
             if let Some(other) = other {
                 self.doubled = Some(format!("{address} written to {} and shown by {other}", write.id));

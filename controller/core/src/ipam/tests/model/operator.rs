@@ -17,7 +17,7 @@ pub(super) struct Write {
     pub(super) ingress: Vec<IpAddr>,
     pub(super) satisfied: bool,
     pub(super) sent: u64,
-    /// Who shared an address with it when that was decided; an edit since is for the next write to repair.
+    /// Who shared an address with it when that was decided; what an edit since forbids is for the next write to repair.
     pub(super) sharers: BTreeSet<ServiceId>,
 }
 
