@@ -1,6 +1,12 @@
 //! How fast addresses are managed, each figure beside the plainest structure that could do the same, in the same run.
 //!
-//! FIGURES
+//! Measured on 2026-11-21 (two cores, 24 GiB, Linux 6.18) while other builds kept the load at 8 to 13, so that only ratios
+//! mean something: the free addresses alone 40 ns taken in order (1.2x of a plain set) and 0.47 µs given back all over
+//! (1.4x); a whole service decided 1.7 to 1.85 µs (1.7x of plain maps that decide nothing, 1.0 µs), the last thousand of a
+//! million 1.3 to 1.8 times the first; deleted 1.0 µs (1.6x); a specific request 3.5 µs (1.3x); a pool of 10,000 6.4 µs
+//! (1.3x of 100); a service among 10,000 pools 2.0 µs (1.2x of one pool); an address freed with 10,000 waiting 5.8 µs (1.8x of
+//! 200 waiting); 50,000 services 92 MiB at most, their specifications 60. The million decisions a second that were asked for
+//! are not reached here: most of the time goes to memory (page faults, malloc, cold names), not to deciding.
 //!
 //! Times are processor time of the one thread that works, which other builds on the machine disturb less than the time
 //! on the wall. Every measurement is a process of its own, so that none pays for the heap that another left; those of a

@@ -6,6 +6,7 @@ mod owners;
 mod parsing;
 mod pools;
 mod requests;
+mod rules;
 mod sharing;
 mod waiting;
 

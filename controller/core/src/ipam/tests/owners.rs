@@ -202,7 +202,7 @@ fn a_freed_address_goes_to_who_shows_it_before_anybody_else_tries_it() {
     let theirs = put_by(IngressOwner::Another, "theirs", "10.0.10.8");
     let leaving = painted("blue", put_by(IngressOwner::Us, "leaving", "10.0.10.8"));
     // It asks for IPv4 now, and keeps its IPv6 address until it has one.
-    let waiting = painted("red", put_by(IngressOwner::Us, "waiting", "2004::1"));
+    let waiting = painted("red", put_by(IngressOwner::Us, "a-waiting", "2004::1"));
     let mut ipam = running(
         vec![pool("six", 1, &cidr("2004::/120"))],
         vec![theirs, leaving, waiting],
@@ -214,7 +214,7 @@ fn a_freed_address_goes_to_who_shows_it_before_anybody_else_tries_it() {
     ipam.apply_pool(red, at(1));
     assert_eq!(addresses(&ipam, "theirs"), ["10.0.10.8"]);
     assert_eq!(addresses(&ipam, "leaving"), [] as [&str; 0]);
-    assert_eq!(addresses(&ipam, "waiting"), ["2004::1"]);
+    assert_eq!(addresses(&ipam, "a-waiting"), ["2004::1"]);
 }
 
 #[test]
