@@ -82,19 +82,19 @@ const FIGURES: &[Figure] = &[
         told: "a pool created, of 10,000",
         unit: "ns",
         measured: ("pools", 0),
-        beside: Some(("of 100", ("few-pools", 0))),
+        beside: Some(("one of 100", ("few-pools", 0))),
     },
     Figure {
         told: "a service served, of 100,000 from 10,000 pools",
         unit: "ns",
         measured: ("among-pools", 0),
-        beside: Some(("from one pool", ("among-one", 0))),
+        beside: Some(("the same from one pool", ("among-one", 0))),
     },
     Figure {
         told: "an address freed with 10,000 waiting, one served",
         unit: "ns",
         measured: ("many-waiting", 0),
-        beside: Some(("with 200 waiting", ("few-waiting", 0))),
+        beside: Some(("the same with 200 waiting", ("few-waiting", 0))),
     },
     Figure {
         told: "most memory ever, with 50,000 services",
