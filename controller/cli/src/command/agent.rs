@@ -40,6 +40,6 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs) -> anyhow::Result<()
             registry: Arc::new(registry),
             settings,
         };
-        foreground::run(agent.run(stop.clone()), admin, shown, stop).await
+        foreground::run(Box::pin(agent.run(stop.clone())), admin, shown, stop).await
     })
 }
