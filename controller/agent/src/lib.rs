@@ -136,9 +136,11 @@ impl Agent {
         let mut probes = Probes::open().map_err(Error::Probes)?;
         let wakeups = announcer.datapath().wakeups();
         let standing = Standing::new(self.options.node.clone(), announcer.held()?);
+        // Whole from the first word: a node that told of no interface would lose what it holds.
+        let nics = announcer.observe_devices(present.clone());
         let inventory = Inventory {
             run: Clock::wall().to_string(),
-            ..Inventory::default()
+            ..announcer.inventory()
         };
         let (inventory_sender, inventory) = watch::channel(inventory);
         let (device_sender, devices) = watch::channel(present);
@@ -164,8 +166,7 @@ impl Agent {
             reading: Reading::No,
             carried_out: 0,
         };
-        let present = devices.borrow().clone();
-        node.observe_devices(&mut probes, present, clock.now());
+        node.observe_nics(&mut probes, nics, clock.now());
         let ends = Ends {
             devices,
             probes: probes.readable().map_err(Error::Readiness)?,

@@ -1,13 +1,14 @@
 //! One node's agent while it runs: hands what happens to [`Standing`], and what that decides to the kernel, the wire and the API
 //! server.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use lightship_core::finding::Sight;
 use lightship_core::inventory::Inventory;
 use lightship_core::names::ServiceId;
 use lightship_core::time::Instant;
-use lightship_core::watch::{Action, Heard, NicIndex};
+use lightship_core::watch::{Action, Heard, Nic, NicIndex};
 use lightship_datapath::devices::Device;
 use lightship_datapath::probe::{ProbeError, Probes};
 use lightship_datapath::{Entry, InterfaceIndex, Wakeup, WakeupKind};
@@ -161,6 +162,12 @@ impl Node {
     /// Takes in the node's devices.
     pub(crate) fn observe_devices(&mut self, probes: &mut Probes, devices: Vec<Device>, now: Instant) {
         let nics = self.announcer.observe_devices(devices);
+        self.observe_nics(probes, nics, now);
+        self.publish(now);
+    }
+
+    /// Takes in the interfaces a policy may mean.
+    pub(crate) fn observe_nics(&mut self, probes: &mut Probes, nics: BTreeMap<NicIndex, Nic>, now: Instant) {
         let interfaces = nics.keys().copied().map(interface).collect();
         if let Err(error) = probes.watch(&interfaces) {
             let error = &error as &dyn std::error::Error;
@@ -170,7 +177,6 @@ impl Node {
             );
         }
         self.standing.observe_nics(nics, now);
-        self.publish(now);
     }
 
     /// Puts inventory and findings into the heartbeat.

@@ -28,7 +28,7 @@ pub(crate) struct Standing {
     leases: BTreeMap<ServiceId, Lease>,
     /// Leases that were deleted, as they last were: an answer that comes late does not bring one back.
     deleted: BTreeMap<ServiceId, Lease>,
-    members: Members,
+    members: Option<Members>,
     view: View,
     actions: Vec<Action>,
 }
@@ -44,7 +44,7 @@ impl Standing {
             groups: Groups::default(),
             leases: BTreeMap::new(),
             deleted: BTreeMap::new(),
-            members: Members::default(),
+            members: None,
             view: View::Partial,
             actions: Vec::new(),
         }
@@ -71,8 +71,8 @@ impl Standing {
     }
 
     /// The members as last told.
-    pub(crate) fn members(&self) -> &Members {
-        &self.members
+    pub(crate) fn members(&self) -> Option<&Members> {
+        self.members.as_ref()
     }
 
     /// What is to be done since the last call.
@@ -159,7 +159,7 @@ impl Standing {
     /// Takes in who the members are.
     pub(crate) fn observe_members(&mut self, members: Members) {
         self.watch.observe_members(members.clone());
-        self.members = members;
+        self.members = Some(members);
     }
 
     /// Takes in this node's interfaces.

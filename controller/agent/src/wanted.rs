@@ -6,7 +6,7 @@ use lightship_core::inventory::LinkState;
 use lightship_core::members::Members;
 use lightship_core::watch::{Answer, NicIndex, Part, Target};
 use lightship_datapath::devices::{Device, Selection};
-use lightship_datapath::plan::{Confirmation, Desired, Hold, Observed, View};
+use lightship_datapath::plan::{Confirmation, Desired, Hold, Member, Observed, View};
 use lightship_datapath::{Entry, InterfaceIndex, MacAddress};
 
 use crate::inventory::interface;
@@ -20,8 +20,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) selection: &'a Selection,
     /// What the kernel holds now.
     pub(crate) observed: &'a Observed,
-    /// Who the members are.
-    pub(crate) members: &'a Members,
+    /// Who the members are, once it was told.
+    pub(crate) members: Option<&'a Members>,
     /// Whether every lease was seen.
     pub(crate) view: View,
 }
@@ -95,10 +95,22 @@ pub(crate) fn wanted<'a>(
     let desired = Desired {
         interfaces,
         entries,
-        members: members(ground.members, ground.devices),
+        members: match ground.members {
+            Some(known) => members(known, ground.devices),
+            None => others(ground.observed),
+        },
         view: ground.view,
     };
     Wanted { desired, leaving }
+}
+
+/// The stations whose claims count already.
+fn others(observed: &Observed) -> BTreeSet<MacAddress> {
+    let known = observed.members.iter();
+    known
+        .filter(|(_, member)| **member == Member::Other)
+        .map(|(mac, _)| *mac)
+        .collect()
 }
 
 /// The stations whose claims count: every member's but this node's own.
@@ -160,7 +172,7 @@ mod tests {
             devices,
             selection: &selection,
             observed,
-            members: &members,
+            members: Some(&members),
             view,
         };
         wanted(answers.into_iter(), |nic| nic != NicIndex(9), |_| 0, ground)
@@ -258,5 +270,18 @@ mod tests {
         let members = Members { nodes: nodes.into() };
         let known = super::members(&members, &[device(2, "eth0")]);
         assert_eq!(known, [MacAddress([2, 0, 0, 0, 0, 2])].into());
+    }
+
+    #[test]
+    fn until_the_members_are_told_those_of_an_earlier_agent_count() {
+        let stations = [
+            (MacAddress([2; 6]), Member::Other),
+            (MacAddress([4; 6]), Member::Own),
+        ];
+        let observed = Observed {
+            members: stations.into(),
+            ..Observed::default()
+        };
+        assert_eq!(others(&observed), [MacAddress([2; 6])].into());
     }
 }
