@@ -6,6 +6,7 @@ mod sandbox;
 use std::{
     net::IpAddr,
     os::fd::AsFd as _,
+    path::Path,
     process::{Command, Stdio},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -14,7 +15,7 @@ use std::{
 
 use lightship_datapath::{
     AnnounceError, Datapath, Entry, ExecuteError, InterfaceIndex, MacAddress, Options, Order, Outcome,
-    WakeupKind, monotonic_ns,
+    WakeupKind, maps, monotonic_ns,
     plan::{Action, Confirmation, Desired, Hold, View, plan},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -297,6 +298,9 @@ fn an_entry_of_an_earlier_version_gets_a_place_before_the_program_sees_it() {
     let mut datapath = Datapath::open(&Options::default()).expect("a data path");
     let kept = datapath.observe().expect("an observation").entries[&entry(VIP)];
     assert_eq!((kept.fence.hold, kept.fence.tombstone), (None, None));
+    let maps = maps::list(Path::new(sandbox::BPFFS)).expect("a list");
+    let places = maps.iter().find(|map| map.name == "lightship_tombstones_v4");
+    assert_eq!(places.map(|map| map.elements), Some(1));
     let actions = holds(&mut datapath, Hold::unconfirmed(FIRST), &[]);
     assert!(
         actions.contains(&Action::SetHold(entry(VIP), Hold::unconfirmed(FIRST))),
