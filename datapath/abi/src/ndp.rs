@@ -176,6 +176,7 @@ pub fn parse_advertisement(
 /// What an advertisement tells that was found sound: from this station by its Ethernet header, with a payload of this
 /// length.
 #[inline(always)]
+#[expect(clippy::many_single_char_names, reason = "octets in order")]
 pub fn told(source: MacAddress, payload: u16, options: &impl Options) -> Advertisement {
     let first = if payload >= ADVERTISEMENT_LEN {
         options.block(HEAD_LEN)
@@ -183,9 +184,7 @@ pub fn told(source: MacAddress, payload: u16, options: &impl Options) -> Adverti
         None
     };
     let hardware = match first {
-        Some(option) if option[0] == TARGET_LINK_LAYER && option[1] == 1 => {
-            MacAddress([option[2], option[3], option[4], option[5], option[6], option[7]])
-        }
+        Some([TARGET_LINK_LAYER, 1, a, b, c, d, e, f]) => MacAddress([a, b, c, d, e, f]),
         _ => source,
     };
     Advertisement {
@@ -228,25 +227,24 @@ fn payload_of(frame: &[u8; FRAME_LEN], length: usize, kind: u8) -> Result<u16, U
 /// The signal that a message carries in its second option, behind a link-layer address of one block. Nowhere else: our
 /// own nodes write no other message, and the kernel's verifier would walk every place it could be found in.
 #[inline(always)]
+#[expect(clippy::many_single_char_names, reason = "octets in order")]
 fn signal_of(payload: u16, options: &impl Options) -> Raw {
     if payload < SIGNALLING_PAYLOAD {
         return Raw::NONE;
     }
-    let (Some(before), Some(first), Some(second), Some(third)) = (
-        options.block(HEAD_LEN),
-        options.block(FRAME_LEN),
-        options.block(FRAME_LEN + BLOCK_LEN),
-        options.block(FRAME_LEN + 2 * BLOCK_LEN),
-    ) else {
+    let Some([_, 1, ..]) = options.block(HEAD_LEN) else {
         return Raw::NONE;
     };
-    if before[1] != 1 || first[0] != NDP_OPTION || first[1] != NDP_OPTION_UNITS {
+    let Some([NDP_OPTION, NDP_OPTION_UNITS, a, b, c, d, e, f]) = options.block(FRAME_LEN) else {
         return Raw::NONE;
-    }
-    Raw::of(&[
-        first[2], first[3], first[4], first[5], first[6], first[7], second[0], second[1], second[2],
-        second[3], second[4], second[5], second[6], second[7], third[0], third[1],
-    ])
+    };
+    let Some([g, h, i, j, k, l, m, n]) = options.block(FRAME_LEN + BLOCK_LEN) else {
+        return Raw::NONE;
+    };
+    let Some([o, p, ..]) = options.block(FRAME_LEN + 2 * BLOCK_LEN) else {
+        return Raw::NONE;
+    };
+    Raw::of(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }
 
 /// Whether the destination is the target's solicited-node multicast address (RFC 4291 §2.7.1).
