@@ -164,10 +164,10 @@ mod tests {
             beat(&mut beats, node, 0, at(0));
         }
         for node in ["node-2", "node-3"] {
-            beat(&mut beats, node, 1, at(10));
+            beat(&mut beats, node, 1, at(7));
         }
-        beat(&mut beats, "node-1", 0, at(10));
-        assert_eq!(beats.next_expiry(at(10)), Some(at(15)));
+        beat(&mut beats, "node-1", 0, at(7));
+        assert_eq!(beats.next_expiry(at(7)), Some(at(15)));
         assert_eq!(fresh(&mut beats, "node-1", at(14)), Some(Freshness::Fresh));
         assert_eq!(fresh(&mut beats, "node-1", at(15)), Some(Freshness::Expired));
         assert_eq!(fresh(&mut beats, "node-2", at(15)), Some(Freshness::Fresh));

@@ -2,7 +2,6 @@
 //! that the lease does not know.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use lightship_abi::order::Order;
 
@@ -28,11 +27,7 @@ impl Watch {
             if !self.is_witnessed(station.nic, &pair.node, silence) {
                 continue;
             }
-            let meant = |address: &IpAddr| silence.address.is_none_or(|only| only == *address);
-            let groups = pair
-                .addresses()
-                .filter(meant)
-                .filter_map(|one| self.index.get(&one));
+            let groups = pair.silenced(silence).filter_map(|one| self.index.get(&one));
             suspected.extend(groups.map(|primary| (primary.clone(), silence.since)));
         }
         let known = self

@@ -225,6 +225,18 @@ impl Pair {
         })
     }
 
+    /// The addresses that a silence is about. One that the station got since it was last heard is not among them: who never
+    /// heard it as that holder cannot tell whether it is gone, or out of earshot since.
+    pub(super) fn silenced(&self, silence: Silence) -> impl Iterator<Item = IpAddr> + '_ {
+        let meant = move |address: IpAddr| silence.address.is_none_or(|only| only == address);
+        let addresses = self.addresses.iter();
+        addresses
+            .filter(move |(address, one)| {
+                meant(**address) && self.heard.is_some_and(|heard| heard >= one.since)
+            })
+            .map(|(address, _)| *address)
+    }
+
     /// Whether witnesses should be asked: at the first misses, and now and then when it stays silent.
     pub(super) fn wants_witnesses(&self) -> bool {
         (1..=2 * MISSES).contains(&self.misses) || self.misses % 10 == 1

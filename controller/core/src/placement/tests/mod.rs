@@ -171,7 +171,7 @@ fn when_the_holder_falls_silent_another_takes_over_and_says_why() {
         .cloned()
         .collect();
     for name in others {
-        beat(&mut cluster, name.as_str(), 1, LinkState::Up, at(10));
+        beat(&mut cluster, name.as_str(), 1, LinkState::Up, at(7));
     }
     cluster.heartbeats.advance(at(16));
     let after = place(&cluster, at(16));
