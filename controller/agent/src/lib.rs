@@ -200,8 +200,9 @@ impl Agent {
                     continue;
                 }
                 Ok(mut ready) = ends.probes.readable_mut() => {
-                    node.hear(ready.get_inner_mut(), clock.now());
+                    // Before it is drained: what comes in meanwhile makes it ready again.
                     ready.clear_ready();
+                    node.hear(ready.get_inner_mut(), clock.now());
                 }
                 wakeups = told(&mut ends.wakeups) => audit = node.wake(&wakeups, clock.now()),
                 Some(Ok(answered)) = node.requests.join_next() => node.answered(answered, clock.now()),
@@ -217,7 +218,11 @@ impl Agent {
                         node.standing.observe_leases(seen, clock.now());
                     }
                 }
-                Some(seen) = members.next() => observe_members(&mut node.standing, seen),
+                Some(seen) = members.next() => {
+                    observe_members(&mut node.standing, seen);
+                    // Whose claims count is the kernel's to know before the next claim comes.
+                    audit = Audit::Now;
+                }
                 Ok(()) = ends.devices.changed() => {
                     let present = ends.devices.borrow_and_update().clone();
                     node.observe_devices(ends.probes.get_mut(), present, clock.now());
@@ -276,9 +281,8 @@ async fn told(wakeups: &mut Option<AsyncFd<Wakeups>>) -> Vec<Wakeup> {
     };
     match wakeups.readable_mut().await {
         Ok(mut ready) => {
-            let wakeups = ready.get_inner_mut().drain();
             ready.clear_ready();
-            wakeups
+            ready.get_inner_mut().drain()
         }
         Err(_) => std::future::pending().await,
     }
