@@ -1,5 +1,12 @@
 //! Placement as scenarios: a cluster is described, the whole outcome is asserted.
 
+mod drain;
+mod hold_down;
+mod local;
+mod primary;
+mod run;
+mod standbys;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
