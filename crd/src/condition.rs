@@ -58,6 +58,10 @@ pub mod service {
     pub const ANNOUNCED: &str = "lightship.dev/Announced";
     /// A node answers for the service's addresses.
     pub const REASON_ANNOUNCED: &str = "announced";
+    /// A node answers for want of a better one; the message says what is wrong with it.
+    pub const REASON_LAST_RESORT: &str = "last_resort";
+    /// The lease that would bind the service is somebody else's.
+    pub const REASON_FOREIGN_LEASE: &str = "foreign_lease";
     /// No policy selects the service.
     pub const REASON_NO_POLICY: &str = "no_policy";
     /// Policies select the service, but no node can announce it.

@@ -18,6 +18,9 @@ pub const SERVICE_NAME: &str = "io.kubernetes.service.name";
 /// On nodes that should not receive traffic from outside; kubeadm sets it on control-plane nodes.
 pub const EXCLUDE_FROM_LOAD_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
+/// On an endpoint slice: the service it is of.
+pub const SERVICE_OF_SLICE: &str = "kubernetes.io/service-name";
+
 /// On a service that a Gateway controller generated: the name of its Gateway.
 pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 

@@ -44,12 +44,14 @@ pub(crate) struct LeaseForm {
 }
 
 impl LeaseForm {
-    /// The write that makes the binding of a service what is decided; `None` when it is already.
+    /// The write that makes the binding of a service what is decided, in no lower an epoch than given; `None` when it is
+    /// already.
     pub(crate) fn update(
         &self,
         name: &str,
         observed: Option<&Lease>,
         outcome: Option<&Outcome>,
+        epoch: i32,
         now: Timestamp,
     ) -> Result<Option<BindingUpdate>, Error> {
         let placed = match (outcome, observed) {
@@ -72,7 +74,7 @@ impl LeaseForm {
             }
         };
         let Some(lease) = observed else {
-            let spec = self.spec(placed, 0, now, now);
+            let spec = self.spec(placed, epoch, now, now);
             let metadata = self.metadata(name, &placed.order, ObjectMeta::default())?;
             let notes = vec![Note::normal("Announced", announced(placed))];
             let write = LeaseWrite::Create(Box::new(Lease {
@@ -85,12 +87,13 @@ impl LeaseForm {
         if bound
             .as_ref()
             .is_some_and(|bound| bound.holder == placed.holder && bound.order == placed.order)
+            && is_marked(lease, &placed.order)
         {
             return Ok(None);
         }
         let (transitions, acquired) = succession(lease, bound.as_ref(), placed, now);
         let metadata = self.metadata(name, &placed.order, lease.metadata.clone())?;
-        let spec = self.spec(placed, transitions, acquired, now);
+        let spec = self.spec(placed, transitions.max(epoch), acquired, now);
         let write = LeaseWrite::Replace(Box::new(Lease {
             metadata,
             spec: Some(spec),
@@ -99,6 +102,35 @@ impl LeaseForm {
             write,
             notes: told(bound.as_ref(), placed),
         }))
+    }
+
+    /// The write that makes another service's lease the authority on the group of this one, which goes.
+    pub(crate) fn retired(
+        &self,
+        lease: &Lease,
+        successor: ServiceId,
+        now: Timestamp,
+    ) -> Result<Option<BindingUpdate>, Error> {
+        let Ok(mut bound) = lightship_edge::lease::binding(lease) else {
+            return Ok(None);
+        };
+        bound.order.primary = successor;
+        let name = lease.metadata.name.clone().unwrap_or_default();
+        let mut lease = lease.clone();
+        lease.metadata = self.metadata(&name, &bound.order, lease.metadata)?;
+        Ok(Some(Self::touched(&lease, now)))
+    }
+
+    /// The write that changes nothing but the version of a lease, so that claims of it that are under way fail.
+    pub(crate) fn touched(lease: &Lease, now: Timestamp) -> BindingUpdate {
+        let mut lease = lease.clone();
+        if let Some(spec) = &mut lease.spec {
+            spec.renew_time = Some(MicroTime(now));
+        }
+        BindingUpdate {
+            write: LeaseWrite::Replace(Box::new(lease)),
+            notes: vec![],
+        }
     }
 
     fn spec(&self, placed: &Placed, transitions: i32, acquired: Timestamp, now: Timestamp) -> LeaseSpec {
@@ -132,10 +164,24 @@ impl LeaseForm {
     }
 }
 
+/// Whether a lease is found by our watch and says whose it is.
+fn is_marked(lease: &Lease, order: &WorkOrder) -> bool {
+    let labels = lease.metadata.labels.as_ref();
+    let kind = labels
+        .and_then(|labels| labels.get(label::LEASE))
+        .map(String::as_str);
+    let annotations = lease.metadata.annotations.as_ref();
+    let service = annotations.and_then(|all| all.get(annotation::SERVICE));
+    kind == Some(label::LEASE_SERVICE) && service == Some(&order.service.to_string())
+}
+
 /// A change of holder starts a new epoch; a change of the work order alone does not.
 fn succession(lease: &Lease, bound: Option<&Binding>, placed: &Placed, now: Timestamp) -> (i32, Timestamp) {
     let spec = lease.spec.as_ref();
-    let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+    let transitions = spec
+        .and_then(|spec| spec.lease_transitions)
+        .unwrap_or_default()
+        .max(0);
     let acquired = spec
         .and_then(|spec| spec.acquire_time.as_ref())
         .map_or(now, |time| time.0);
@@ -233,7 +279,7 @@ mod tests {
     fn created() -> Lease {
         let first = placed("node-1", Some((None, MoveCause::First)));
         match form()
-            .update(NAME, None, Some(&first), Timestamp::UNIX_EPOCH)
+            .update(NAME, None, Some(&first), 0, Timestamp::UNIX_EPOCH)
             .unwrap()
         {
             Some(BindingUpdate {
@@ -273,7 +319,7 @@ mod tests {
         let decided = placed("node-1", None);
         assert_eq!(
             form()
-                .update(NAME, Some(&created()), Some(&decided), Timestamp::now())
+                .update(NAME, Some(&created()), Some(&decided), 0, Timestamp::now())
                 .unwrap(),
             None
         );
@@ -286,7 +332,7 @@ mod tests {
         let silent = MoveCause::Objected([NodeTrait::Silent].into());
         let decided = placed("node-2", Some((Some("node-1"), silent)));
         let update = form()
-            .update(NAME, Some(&lease), Some(&decided), Timestamp::UNIX_EPOCH)
+            .update(NAME, Some(&lease), Some(&decided), 0, Timestamp::UNIX_EPOCH)
             .unwrap()
             .unwrap();
         let LeaseWrite::Replace(lease) = update.write else {
@@ -305,12 +351,12 @@ mod tests {
     fn what_is_not_to_be_announced_is_unbound() {
         let unwanted = Outcome::Unwanted(Unwanted::NoPolicy);
         let update = form()
-            .update(NAME, Some(&created()), Some(&unwanted), Timestamp::UNIX_EPOCH)
+            .update(NAME, Some(&created()), Some(&unwanted), 0, Timestamp::UNIX_EPOCH)
             .unwrap();
         assert!(matches!(update.unwrap().write, LeaseWrite::Delete(_)));
         assert_eq!(
             form()
-                .update(NAME, None, Some(&unwanted), Timestamp::UNIX_EPOCH)
+                .update(NAME, None, Some(&unwanted), 0, Timestamp::UNIX_EPOCH)
                 .unwrap(),
             None
         );

@@ -77,6 +77,16 @@ impl Error {
         }
     }
 
+    /// Whether an object could not be created because one of its name is there.
+    pub(crate) fn is_occupied(&self) -> bool {
+        match self {
+            Self::Write { source, .. } => {
+                matches!(source.as_ref(), kube::Error::Api(status) if status.is_already_exists())
+            }
+            _ => false,
+        }
+    }
+
     /// The category, as metrics label it.
     pub(crate) fn category(&self) -> &'static str {
         match self {

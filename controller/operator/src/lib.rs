@@ -227,6 +227,9 @@ impl Operator {
             }
             let start = clock.now();
             let due = world.decide(start, MOST_IN_FLIGHT.saturating_sub(in_flight.len()));
+            for count in world.take_counts() {
+                self.metrics.count(&count);
+            }
             for (notes, regarding) in world.take_tales() {
                 telling.add(notes, regarding);
             }
@@ -280,6 +283,7 @@ impl Operator {
                 self.metrics.tries_again(kind);
                 report(&write.target, &error);
                 match error.effect() {
+                    Effect::None if error.is_occupied() => world.occupied(write.target, clock.now()),
                     Effect::None => world.refused(write.target, clock.now()),
                     Effect::Unknown => world.unanswered(write.target, clock.now()),
                 }

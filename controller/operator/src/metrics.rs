@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::status::service::reason_code;
-use crate::world::Tally;
+use crate::world::{Count, Tally};
 
 type Real = Gauge<f64, AtomicU64>;
 
@@ -36,6 +36,11 @@ struct ByOutcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCause {
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByReason {
     reason: &'static str,
 }
@@ -55,6 +60,9 @@ pub(crate) struct Metrics {
     told: Family<ByReason, Counter>,
     write_seconds: Family<ByKind, Histogram>,
     decision_seconds: Histogram,
+    holder_changes: Family<ByCause, Counter>,
+    failover_seconds: Histogram,
+    findings: Family<ByKind, Counter>,
 }
 
 impl Metrics {
@@ -77,6 +85,10 @@ impl Metrics {
             }),
             // From ten microseconds to forty milliseconds: longer than that, and people notice.
             decision_seconds: Histogram::new(exponential_buckets(0.000_01, 2.0, 13)),
+            holder_changes: Family::default(),
+            // From fifty milliseconds to a minute and a half: by the wire, by the heartbeat, by hand.
+            failover_seconds: Histogram::new(exponential_buckets(0.05, 1.6, 17)),
+            findings: Family::default(),
         };
         let own = registry.sub_registry_with_prefix("lightship_operator");
         own.register(
@@ -142,7 +154,35 @@ impl Metrics {
             Unit::Seconds,
             metrics.decision_seconds.clone(),
         );
+        own.register(
+            "holder_changes",
+            "Services whose addresses went to another node, by cause",
+            metrics.holder_changes.clone(),
+        );
+        own.register_with_unit(
+            "failover_duration",
+            "How long a holder had not answered when a standby took over, as the standby saw it",
+            Unit::Seconds,
+            metrics.failover_seconds.clone(),
+        );
+        own.register(
+            "findings",
+            "What agents saw on the wire: conflict, fence, lingers",
+            metrics.findings.clone(),
+        );
         metrics
+    }
+
+    /// Something happened.
+    pub(crate) fn count(&self, count: &Count) {
+        match count {
+            Count::Moved(cause) => self.holder_changes.get_or_create(&ByCause { cause }).inc(),
+            Count::TookOver(silence) => {
+                self.failover_seconds.observe(silence.as_secs_f64());
+                0
+            }
+            Count::Found(kind) => self.findings.get_or_create(&ByKind { kind }).inc(),
+        };
     }
 
     /// A batch of changes was decided about.

@@ -3,6 +3,7 @@
 use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use lightship_crd::gateway::Gateway;
@@ -29,6 +30,8 @@ pub(crate) enum Change {
     Binding(Seen<Lease>),
     /// Heartbeats of agents.
     Heartbeat(Seen<Lease>),
+    /// Where endpoints are.
+    Endpoints(Seen<EndpointSlice>),
     /// The members object.
     Members(Seen<ConfigMap>),
 }
@@ -58,6 +61,7 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
         every!("ciliumloadbalancerippools", Change::Pool),
         every!("ciliuml2announcementpolicies", Change::Policy),
         every!("nodes", Change::Node),
+        every!("endpointslices", Change::Endpoints),
         gateways::follow(client, metrics).map(Change::Gateway).boxed(),
         watch(
             leases(),

@@ -2,8 +2,13 @@
 
 mod by_address;
 mod claims;
+mod endpoints;
+mod leases;
 mod members;
 mod observe;
+mod stories;
+mod strangers;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -24,7 +29,12 @@ use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 use by_address::ByAddress;
 use claims::Claims;
 pub(crate) use claims::lateness;
+use endpoints::EndpointIndex;
 use members::Register;
+pub(crate) use stories::Count;
+use stories::Stories;
+use strangers::Strangers;
+use succession::Succession;
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;
@@ -44,6 +54,7 @@ enum Source {
     Bindings,
     Heartbeats,
     Members,
+    Endpoints,
 }
 
 /// Numbers for the metrics.
@@ -99,6 +110,12 @@ pub(crate) struct World {
     deferred_leases: BTreeSet<ServiceId>,
     /// Nodes by the name of their heartbeat.
     heartbeats: BTreeMap<String, NodeName>,
+    /// Whose lease is the authority, and the epochs of addresses.
+    succession: Succession,
+    /// Leases of others that have a name we need.
+    strangers: Strangers,
+    stories: Stories,
+    endpoints: EndpointIndex,
     register: Register,
     /// What is to be told that no write stands for.
     tales: Vec<Tale>,
@@ -126,6 +143,7 @@ impl World {
                 Source::Bindings,
                 Source::Heartbeats,
                 Source::Members,
+                Source::Endpoints,
             ]),
             services: BTreeMap::new(),
             gateways: BTreeMap::new(),
@@ -141,6 +159,10 @@ impl World {
             lease_names: BTreeMap::new(),
             deferred_leases: BTreeSet::new(),
             heartbeats: BTreeMap::new(),
+            succession: Succession::default(),
+            strangers: Strangers::default(),
+            stories: Stories::default(),
+            endpoints: EndpointIndex::default(),
             register: Register::default(),
             tales: vec![],
             outbox: Outbox::default(),
@@ -175,6 +197,10 @@ impl World {
         if !self.cluster.steadiness.advance(now).is_empty() {
             self.replace_everything();
         }
+        self.tell_overdue(now);
+        for id in self.strangers.due(now) {
+            self.outbox.touch(Target::Lease(id));
+        }
         for id in self.placements.take_due(now) {
             self.replace_service(id);
         }
@@ -191,6 +217,8 @@ impl World {
             self.outbox.next_due(now),
             self.cluster.steadiness.next_deadline(now),
             self.placements.next_deadline(),
+            self.stories.next_deadline(),
+            self.strangers.next_deadline(),
             expiry,
         ];
         deadlines.into_iter().flatten().min()
@@ -232,6 +260,11 @@ impl World {
         std::mem::take(&mut self.tales)
     }
 
+    /// What happened since the last call, to be counted.
+    pub(crate) fn take_counts(&mut self) -> Vec<Count> {
+        std::mem::take(&mut self.stories.counts)
+    }
+
     /// Numbers for the metrics.
     pub(crate) fn tally(&self) -> Tally {
         let mut held = BTreeMap::new();
@@ -269,7 +302,12 @@ impl World {
         addresses.dedup();
         self.cluster.services.insert(
             id.clone(),
-            index::service::announceable(service, self.inherited(service), addresses),
+            index::service::announceable(
+                service,
+                self.inherited(service),
+                addresses,
+                self.endpoints.of(service),
+            ),
         );
     }
 

@@ -42,7 +42,6 @@ impl Moves {
         self.waiting.remove(primary);
         let Some(holder) = holder else {
             self.under_way.remove(primary);
-            self.held.remove(primary);
             return;
         };
         if self.under_way.get(primary).is_some_and(|one| one.from != *holder) {
@@ -55,6 +54,11 @@ impl Moves {
                 self.held.insert(primary.clone(), (holder.clone(), None));
             }
         }
+    }
+
+    /// Who held a group when it was last bound: a lease that somebody deleted is no reason to move.
+    pub(super) fn last_holder(&self, primary: &ServiceId) -> Option<&NodeName> {
+        self.held.get(primary).map(|(holder, _)| holder)
     }
 
     /// The group is no more, or no primary leads it.

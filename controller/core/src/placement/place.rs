@@ -165,7 +165,9 @@ impl Placements {
         let best = Best::of(&seat.judged.suitable, seat.holder());
         let under_way = self.moves.target(primary).filter(|to| best.contains(to)).cloned();
         let forced = seat.binding.filter(|_| !seat.holder_answers());
+        let unbound = self.moves.last_holder(primary).filter(|_| seat.binding.is_none());
         let chosen = under_way
+            .or_else(|| unbound.filter(|name| best.contains(name)).cloned())
             .or_else(|| forced.and_then(|binding| best.standby(binding)).cloned())
             .or_else(|| best.least_loaded(primary, &self.load).cloned());
         let Some(chosen) = chosen else {

@@ -108,7 +108,12 @@ fn satisfied_since(service: &Service) -> Option<Timestamp> {
 }
 
 /// A service as placement sees it; `given` are the addresses it has or is about to have.
-pub(crate) fn announceable(service: &Service, inherited: &Labels, given: Vec<IpAddr>) -> Announceable {
+pub(crate) fn announceable(
+    service: &Service,
+    inherited: &Labels,
+    given: Vec<IpAddr>,
+    endpoints: Endpoints,
+) -> Announceable {
     let spec = service.spec.as_ref();
     let external = spec
         .and_then(|spec| spec.external_ips.as_ref())
@@ -122,8 +127,17 @@ pub(crate) fn announceable(service: &Service, inherited: &Labels, given: Vec<IpA
         announcer: foreign.map_or(Announcer::Us, |class| Announcer::Foreign(class.to_owned())),
         load_balancer: given,
         external: external.filter_map(|text| parsed(text)).collect(),
-        endpoints: Endpoints::Anywhere,
+        endpoints,
     }
+}
+
+/// Whether only nodes with a ready endpoint take traffic from outside for the service.
+pub(crate) fn is_local(service: &Service) -> bool {
+    let policy = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.external_traffic_policy.as_deref());
+    policy == Some("Local")
 }
 
 /// The entries of the load balancer's ingress.

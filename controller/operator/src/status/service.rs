@@ -29,6 +29,8 @@ pub(crate) struct Decided<'a> {
     pub(crate) outcome: Option<&'a Outcome>,
     /// Addresses that another service still shows: ours to give only once they are gone there.
     pub(crate) shown_elsewhere: &'a BTreeSet<IpAddr>,
+    /// Who renews a lease of the name that its own needs.
+    pub(crate) stranger: Option<&'a str>,
 }
 
 /// The change that makes the service say what is decided; `None` when it does already.
@@ -171,6 +173,13 @@ fn foreign_condition(conditions: &mut Conditions, decided: Decided<'_>) {
     }
 }
 
+fn foreign_lease(holder: &str) -> String {
+    format!(
+        "its lease is renewed by somebody else for {holder}, as Cilium's agents do, and is left alone: turn off what \
+         renews it (l2announcements.enabled in Cilium's values), and it is taken over once it expires"
+    )
+}
+
 fn left_alone(what: &str, pool: &PoolName) -> String {
     format!(
         "{what} was put into the status by somebody else and is left; pool {pool} serves this service once the status \
@@ -182,6 +191,10 @@ fn left_alone(what: &str, pool: &PoolName) -> String {
 fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entries: &[LoadBalancerIngress]) {
     let ours = decided.owner == IngressOwner::Us && !entries.is_empty();
     let missing = match decided.outcome {
+        Some(Outcome::Placed(_)) if decided.stranger.is_some() => Some((
+            names::REASON_FOREIGN_LEASE,
+            foreign_lease(decided.stranger.unwrap_or_default()),
+        )),
         Some(Outcome::NoNode(refused)) => {
             let mut message = "no node can announce it".to_owned();
             for (node, refusals) in refused.iter().take(8) {
@@ -201,6 +214,7 @@ fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entrie
     };
     let (status, reason, message) = match missing {
         Some((reason, message)) => ("False", reason, message),
+        None if !caveats(decided).is_empty() => ("True", names::REASON_LAST_RESORT, caveats(decided)),
         None if conditions.get(names::ANNOUNCED).is_some() => (
             "True",
             names::REASON_ANNOUNCED,
@@ -214,6 +228,18 @@ fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entrie
         reason,
         message,
     });
+}
+
+/// What is not as it should be although a node answers.
+fn caveats(decided: Decided<'_>) -> String {
+    let Some(Outcome::Placed(placed)) = decided.outcome else {
+        return String::new();
+    };
+    let caveats: Vec<_> = placed.caveats.iter().map(ToString::to_string).collect();
+    if caveats.is_empty() {
+        return String::new();
+    }
+    format!("node {} answers: {}", placed.holder, caveats.join("; "))
 }
 
 /// A warning for every condition that turned bad or is so for another reason than before.

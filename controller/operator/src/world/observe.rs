@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::ResourceExt as _;
-use lightship_core::binding::Binding;
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_crd::gateway::Gateway;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
-use lightship_edge::lease::{self, bound_service};
+use lightship_edge::lease;
 use lightship_edge::watch::Seen;
 use tracing::warn;
 
@@ -19,6 +19,10 @@ use super::{Source, World};
 use crate::index;
 use crate::outbox::Target;
 use crate::watches::Change;
+
+/// However often an agent says it beats, it is not taken for dead sooner, nor for alive longer.
+const SHORTEST_BEAT: Duration = Duration::from_secs(1);
+const LONGEST_BEAT: Duration = Duration::from_mins(10);
 
 /// The version of an object as a number, as the API server compares them.
 pub(super) fn version(object: &impl kube::ResourceExt) -> Option<u64> {
@@ -39,7 +43,8 @@ impl World {
             Change::Policy(seen) => (Source::Policies, self.observe_policies(seen)),
             Change::Gateway(seen) => (Source::Gateways, self.observe_gateways(seen, now)),
             Change::Node(seen) => (Source::Nodes, self.observe_nodes(seen)),
-            Change::Binding(seen) => (Source::Bindings, self.observe_bindings(seen)),
+            Change::Binding(seen) => (Source::Bindings, self.observe_bindings(seen, now)),
+            Change::Endpoints(seen) => (Source::Endpoints, self.observe_endpoints(seen)),
             Change::Members(seen) => (Source::Members, self.observe_members(seen)),
             Change::Heartbeat(seen) => (Source::Heartbeats, self.observe_heartbeats(seen, now)),
         };
@@ -234,74 +239,6 @@ impl World {
         listed
     }
 
-    fn observe_bindings(&mut self, seen: Seen<Lease>) -> bool {
-        let listed = seen.is_everything();
-        let difference = seen.difference(self.leases.keys().cloned(), bound_service);
-        for lease in difference.applied {
-            self.observe_lease(lease);
-        }
-        for id in difference.deleted {
-            self.forget_lease(&id);
-        }
-        listed
-    }
-
-    /// Takes in a service lease, from a watch or as the answer to a write.
-    pub(super) fn observe_lease(&mut self, mut lease: Lease) {
-        // Who wrote which field of a lease decides nothing; the API server keeps its record when it is not sent one.
-        lease.metadata.managed_fields = None;
-        let id = bound_service(&lease);
-        if is_known(&lease, self.leases.get(&id)) {
-            return self.outbox.touch(Target::Lease(id));
-        }
-        if !self.lease_claims.seen(&id, version(&lease)).is_empty() {
-            self.sent_leases.remove(&id);
-        }
-        match lease::binding(&lease) {
-            Ok(binding) => self.bind(&id, Some(binding)),
-            Err(error) => {
-                let (lease, error) = (lease.name_any(), &error as &dyn std::error::Error);
-                warn!(
-                    lease,
-                    error, "the lease of a service cannot be read and is written anew"
-                );
-                self.bind(&id, None);
-            }
-        }
-        self.lease_names.insert(lease.name_any(), id.clone());
-        self.leases.insert(id.clone(), lease);
-        self.lease_changed(id);
-    }
-
-    /// Takes in that a service lease is gone.
-    pub(super) fn forget_lease(&mut self, id: &ServiceId) {
-        if let Some(lease) = self.leases.remove(id) {
-            self.lease_names.remove(&lease.name_any());
-        }
-        self.bind(id, None);
-        self.lease_changed(id.clone());
-    }
-
-    fn bind(&mut self, id: &ServiceId, binding: Option<Binding>) {
-        let before = self.cluster.bindings.remove(id);
-        for address in before.iter().flat_map(|binding| binding.order.addresses()) {
-            self.bound.remove(&address, id);
-        }
-        for address in binding.iter().flat_map(|binding| binding.order.addresses()) {
-            self.bound.insert(address, id.clone());
-        }
-        self.cluster
-            .bindings
-            .extend(binding.map(|binding| (id.clone(), binding)));
-    }
-
-    /// Others may have waited for this lease to let an address go.
-    fn lease_changed(&mut self, id: ServiceId) {
-        self.outbox.observed(Target::Lease(id.clone()));
-        self.release_deferred_leases();
-        self.replace_service(id);
-    }
-
     /// An address may be bound by nobody else any more: whoever waits looks again.
     pub(super) fn release_deferred_leases(&mut self) {
         for other in std::mem::take(&mut self.deferred_leases) {
@@ -332,13 +269,18 @@ impl World {
     }
 
     fn observe_heartbeat(&mut self, lease: &str, beat: lease::Beat, now: Instant) {
+        if lease != lightship_crd::lease::heartbeat(beat.node.as_str()) {
+            warn!(lease, node = %beat.node, "a heartbeat speaks for a node that is not its own and is passed over");
+            return;
+        }
+        self.hear(&beat.node, &beat.inventory, now);
         let beats = &mut self.cluster.heartbeats;
         let known = beats.inventory(&beat.node).map(|known| &known.interfaces);
         let same_interfaces = known == Some(&beat.inventory.interfaces);
         beats.observe(
             beat.node.clone(),
             beat.renewal,
-            beat.duration,
+            beat.duration.clamp(SHORTEST_BEAT, LONGEST_BEAT),
             beat.inventory,
             now,
         );

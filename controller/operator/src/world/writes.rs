@@ -11,11 +11,9 @@ use lightship_core::binding::Announcement;
 use lightship_core::interfaces::InterfaceSelector;
 use lightship_core::inventory::LinkState;
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
-use lightship_core::placement::Outcome;
 use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, Holder};
 use lightship_edge::Clock;
-use lightship_edge::lease::bound_service;
 use serde_json::Value;
 use tracing::error;
 
@@ -100,6 +98,10 @@ impl World {
     /// The write to `target` is done.
     pub(crate) fn written(&mut self, target: Target, answer: Answer, now: Instant) {
         let target_is_members = target == Target::Members;
+        let leased = match &target {
+            Target::Lease(id) => Some(id.clone()),
+            _ => None,
+        };
         self.outbox.written(target, now);
         match answer {
             Answer::Service(service) => {
@@ -112,11 +114,14 @@ impl World {
             Answer::Pool(pool) => self.observe_pool(*pool),
             Answer::Policy(policy) => self.observe_policy(*policy),
             Answer::Lease(lease) => {
-                self.lease_claims.read(&bound_service(&lease), now);
-                self.observe_lease(*lease);
+                if let Some(id) = leased {
+                    self.lease_answered(&id, *lease, now);
+                }
             }
             Answer::LeaseDeleted(id) => {
                 self.lease_claims.read(&id, now);
+                self.strangers.forget(&id);
+                self.outbox.touch(Target::Service(id.clone()));
                 self.forget_lease(&id);
             }
             Answer::Members(object) => self.observe_member_object(*object),
@@ -169,7 +174,7 @@ impl World {
                 break;
             }
             for target in due {
-                match self.write(&target, wall) {
+                match self.write(&target, now, wall) {
                     Ok(Some(write)) => {
                         self.outbox.sent(target);
                         writes.push(write);
@@ -184,13 +189,13 @@ impl World {
         writes
     }
 
-    fn write(&mut self, target: &Target, wall: Timestamp) -> Result<Option<Write>, Error> {
+    fn write(&mut self, target: &Target, now: Instant, wall: Timestamp) -> Result<Option<Write>, Error> {
         if self.outbox.is_doubted(target) {
             return Ok(Some(self.read(target)));
         }
         match target {
             Target::Service(id) => Ok(self.service_write(id, wall)),
-            Target::Lease(id) => self.lease_write(id, wall),
+            Target::Lease(id) => self.lease_write(id, now, wall),
             Target::Pool(name) => Ok(self.pool_write(name, wall)),
             Target::Policy(name) => Ok(self.policy_write(name, wall)),
             Target::Members => self.members_write(),
@@ -223,6 +228,7 @@ impl World {
             owner,
             outcome,
             shown_elsewhere: &shown_elsewhere,
+            stranger: self.strangers.holder(id),
         };
         let update = status::service::update(service, decided, wall)?;
         let write = Write {
@@ -234,72 +240,6 @@ impl World {
         let version = version(service);
         self.claims.sent(id, version, to_show.into_iter().collect());
         Some(write)
-    }
-
-    fn lease_write(&mut self, id: &ServiceId, wall: Timestamp) -> Result<Option<Write>, Error> {
-        let outcome = self.placements.get(id);
-        if self.held_by_another(id, outcome) {
-            self.deferred_leases.insert(id.clone());
-            return Ok(None);
-        }
-        let observed = self.leases.get(id);
-        let name = lease_name(id, self.leases.get(id), &self.lease_names);
-        let Some(update) = self.form.update(&name, observed, outcome, wall)? else {
-            return Ok(None);
-        };
-        let is_new = matches!(update.write, LeaseWrite::Create(_));
-        if is_new && self.held_back.is_some() {
-            return Ok(None);
-        }
-        if let (LeaseWrite::Create(_) | LeaseWrite::Replace(_), Some(Outcome::Placed(placed))) =
-            (&update.write, outcome)
-        {
-            let addresses = placed.order.addresses().into_iter().collect();
-            self.lease_claims.sent(id, observed.and_then(version), addresses);
-            let sent = (placed.holder.clone(), placed.order.primary.clone());
-            self.sent_leases.insert(id.clone(), sent);
-        }
-        let service = self.services.get(id).map(|service| service.object_ref(&()));
-        // A lease that is written is known by its answer, which has the UID that events are found by.
-        let deleted = match &update.write {
-            LeaseWrite::Delete(lease) => Some(lease.object_ref(&())),
-            LeaseWrite::Create(_) | LeaseWrite::Replace(_) => None,
-        };
-        let regarding = service.into_iter().chain(deleted).collect();
-        let content = Content::Lease(update.write);
-        Ok(Some(Write {
-            target: Target::Lease(id.clone()),
-            content,
-            notes: update.notes,
-            regarding,
-        }))
-    }
-
-    /// Whether an address is still bound to another node by another service's lease: two must never answer for it.
-    fn held_by_another(&self, id: &ServiceId, outcome: Option<&Outcome>) -> bool {
-        let Some(Outcome::Placed(placed)) = outcome else {
-            return false;
-        };
-        let wanted = placed.order.addresses();
-        // Leases of one group move together, the primary first; they must not wait for each other.
-        let rivals = |holder: &NodeName, primary: &ServiceId| {
-            *holder != placed.holder && *primary != placed.order.primary
-        };
-        let mut unanswered = wanted
-            .iter()
-            .flat_map(|address| self.lease_claims.unanswered_services(address))
-            .filter(|other| *other != id)
-            .filter_map(|other| self.sent_leases.get(other));
-        if unanswered.any(|(holder, primary)| rivals(holder, primary)) {
-            return true;
-        }
-        let others = wanted
-            .iter()
-            .flat_map(|address| self.bound.services(address))
-            .filter(|other| *other != id);
-        others
-            .filter_map(|other| self.cluster.bindings.get(other))
-            .any(|binding| rivals(&binding.holder, &binding.order.primary))
     }
 
     fn pool_write(&self, name: &PoolName, wall: Timestamp) -> Option<Write> {

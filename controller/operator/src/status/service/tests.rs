@@ -34,6 +34,7 @@ fn decided<'a>(
         owner: IngressOwner::Us,
         outcome: Some(outcome),
         shown_elsewhere: elsewhere,
+        stranger: None,
     }
 }
 

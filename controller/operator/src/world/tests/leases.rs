@@ -69,6 +69,7 @@ fn two_nodes() -> World {
         Change::Binding(Seen::Listed(vec![])),
         Change::Heartbeat(Seen::Listed(vec![heartbeat("node-1"), heartbeat("node-2")])),
         Change::Members(Seen::Listed(vec![])),
+        Change::Endpoints(Seen::Listed(vec![])),
     ];
     for list in lists {
         world.observe(list, at(0));

@@ -69,6 +69,7 @@ fn unlisted(server: &Server, now: Instant) -> World {
         Change::Binding(Seen::Listed(vec![])),
         Change::Heartbeat(Seen::Listed(vec![])),
         Change::Members(Seen::Listed(vec![])),
+        Change::Endpoints(Seen::Listed(vec![])),
     ];
     for list in lists {
         world.observe(list, now);

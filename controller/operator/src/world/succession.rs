@@ -1,0 +1,198 @@
+//! How one lease takes another's place as the authority on a group, and that the order of an address never goes back.
+//!
+//! Claims in flight are compare-and-swaps on the old primary's lease. It is written first, which makes them fail; only
+//! then does another lease become the authority, with the same holder; only then is the old one deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use lightship_core::binding::Binding;
+use lightship_core::names::ServiceId;
+use lightship_core::placement::{Outcome, Placed, Placements};
+
+type Bindings = BTreeMap<ServiceId, Binding>;
+
+/// What the bindings of the past decide about those to come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Succession {
+    /// The highest epoch in which each address was ever bound, as far as this leader has seen. Grows by the addresses that
+    /// are ever given.
+    epochs: BTreeMap<IpAddr, i32>,
+    /// Services by the primary that their leases name.
+    named_by: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
+    /// The primary that each service's lease names.
+    names: BTreeMap<ServiceId, ServiceId>,
+    /// Primaries that a part of their group leaves, with the version at which claims may be under way.
+    parting: BTreeMap<ServiceId, u64>,
+    /// Those of them whose lease was written since.
+    parted: BTreeSet<ServiceId>,
+}
+
+/// What has to happen before a lease is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// Claims of this lease that are under way have to fail.
+    Part(ServiceId),
+    /// This lease has to say what is decided.
+    Write(ServiceId),
+}
+
+impl Succession {
+    /// The binding of a service is what `bindings` say now.
+    pub(super) fn bound(&mut self, id: &ServiceId, bindings: &Bindings) {
+        if let Some(before) = self.names.remove(id)
+            && let Some(namers) = self.named_by.get_mut(&before)
+        {
+            namers.remove(id);
+            if namers.is_empty() {
+                self.named_by.remove(&before);
+            }
+            if bindings.get(id).is_none_or(|one| one.order.primary != before) {
+                self.parting.remove(&before);
+                self.parted.remove(&before);
+            }
+        }
+        let Some(binding) = bindings.get(id) else {
+            return;
+        };
+        let primary = &binding.order.primary;
+        self.names.insert(id.clone(), primary.clone());
+        self.named_by
+            .entry(primary.clone())
+            .or_default()
+            .insert(id.clone());
+        let authority = bindings.get(primary).unwrap_or(binding);
+        self.raise(binding, authority.transitions);
+        if primary == id {
+            let copies = self.named_by.get(id).into_iter().flatten();
+            let copies: Vec<_> = copies.filter_map(|copy| bindings.get(copy)).collect();
+            for copy in copies {
+                self.raise(copy, binding.transitions);
+            }
+        }
+    }
+
+    fn raise(&mut self, binding: &Binding, epoch: i32) {
+        for address in binding.order.addresses() {
+            let known = self.epochs.entry(address).or_insert(epoch);
+            *known = epoch.max(*known);
+        }
+    }
+
+    /// The least epoch with which a service may be bound as decided: not below any in which one of its addresses was
+    /// bound, and above where the node may be another.
+    pub(super) fn epoch(&self, outcome: Option<&Outcome>, bound: Option<&Binding>) -> i32 {
+        let Some(Outcome::Placed(placed)) = outcome else {
+            return 0;
+        };
+        if placed.order.primary != placed.order.service {
+            return 0;
+        }
+        let own = bound.map(|one| one.order.addresses()).unwrap_or_default();
+        let same_node = bound.is_some_and(|one| one.holder == placed.holder);
+        let least = |address: &IpAddr| {
+            let known = self.epochs.get(address)?;
+            let stays = same_node && own.contains(address);
+            Some(if stays { *known } else { known.saturating_add(1) })
+        };
+        placed
+            .order
+            .addresses()
+            .iter()
+            .filter_map(least)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// What has to be written before the lease of a service, if anything.
+    pub(super) fn first(
+        &self,
+        id: &ServiceId,
+        outcome: Option<&Outcome>,
+        bindings: &Bindings,
+        placements: &Placements,
+    ) -> Option<First> {
+        let Some(Outcome::Placed(placed)) = outcome else {
+            // A lease that others still name as their authority is not deleted under them.
+            let is_retired = self.names.get(id).is_some_and(|primary| primary != id);
+            return self.heirs(id, placements).find(|_| is_retired).map(First::Write);
+        };
+        match self.names.get(id) {
+            // Its own write is what retires it.
+            Some(before) if before == id => None,
+            Some(before) if *before != placed.order.primary && self.is_authority(before, bindings) => {
+                Some(First::Part(before.clone()))
+            }
+            _ => copy_waits(id, placed, bindings, placements),
+        }
+    }
+
+    /// The service that takes the place of one that is to be unbound as the authority on their group.
+    pub(super) fn successor(
+        &self,
+        id: &ServiceId,
+        outcome: Option<&Outcome>,
+        placements: &Placements,
+    ) -> Option<ServiceId> {
+        let leads = self.names.get(id) == Some(id) && !matches!(outcome, Some(Outcome::Placed(_)));
+        let heir = self.heirs(id, placements).find(|_| leads)?;
+        match placements.get(&heir) {
+            Some(Outcome::Placed(placed)) => Some(placed.order.primary.clone()),
+            _ => None,
+        }
+    }
+
+    /// A part of the group leaves the primary, whose lease is at this version now.
+    pub(super) fn part(&mut self, primary: &ServiceId, version: u64) {
+        self.parting.entry(primary.clone()).or_insert(version);
+    }
+
+    /// Whether the lease of a primary has yet to be written so that a part of its group can leave.
+    pub(super) fn parts(&self, id: &ServiceId) -> bool {
+        self.parting.contains_key(id) && !self.parted.contains(id)
+    }
+
+    /// The lease of a service was seen at a version.
+    pub(super) fn seen(&mut self, id: &ServiceId, version: Option<u64>) {
+        if self.parting.get(id).is_some_and(|at| version > Some(*at)) {
+            self.parted.insert(id.clone());
+        }
+    }
+
+    /// Whether claims of a lease can still decide about those that name it.
+    fn is_authority(&self, id: &ServiceId, bindings: &Bindings) -> bool {
+        let leads = bindings.get(id).is_some_and(|one| one.order.primary == *id);
+        leads && !self.parted.contains(id)
+    }
+
+    /// The other services that name a primary and are to be bound.
+    fn heirs<'a>(
+        &'a self,
+        id: &'a ServiceId,
+        placements: &'a Placements,
+    ) -> impl Iterator<Item = ServiceId> + 'a {
+        let others = self
+            .named_by
+            .get(id)
+            .into_iter()
+            .flatten()
+            .filter(move |other| *other != id);
+        let placed = |other: &&ServiceId| matches!(placements.get(other), Some(Outcome::Placed(_)));
+        others.filter(placed).cloned()
+    }
+}
+
+/// A copy is written when its primary says the same.
+fn copy_waits(
+    id: &ServiceId,
+    placed: &Placed,
+    bindings: &Bindings,
+    placements: &Placements,
+) -> Option<First> {
+    let primary = &placed.order.primary;
+    let says_so = bindings
+        .get(primary)
+        .is_some_and(|one| one.order.primary == *primary && one.holder == placed.holder);
+    let will_say_so = matches!(placements.get(primary), Some(Outcome::Placed(_)));
+    (primary != id && !says_so && will_say_so).then(|| First::Write(primary.clone()))
+}
