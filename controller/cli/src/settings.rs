@@ -14,6 +14,7 @@ impl Settings {
     pub(crate) fn of_operator(args: &OperatorArgs, namespace: &str, timings: LeaseTimings) -> Self {
         let mut settings = Self::common(namespace, timings);
         settings.set("enable-lb-ipam", &true);
+        settings.set("rebalance", &args.rebalance);
         settings.set("default-lb-service-ipam", &args.default_lb_service_ipam.name());
         settings.set("admin-address", &args.admin_address.0);
         settings

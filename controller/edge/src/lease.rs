@@ -54,6 +54,7 @@ pub fn binding(lease: &Lease) -> Result<Binding, Unreadable> {
         holder: spec
             .holder_identity
             .clone()
+            .filter(|holder| !holder.is_empty())
             .ok_or(Unreadable::Missing("holderIdentity"))?
             .into(),
         transitions: spec.lease_transitions.unwrap_or_default(),

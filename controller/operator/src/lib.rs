@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use futures::stream::StreamExt as _;
 use kube::Client;
+use lightship_core::placement::Rebalancing;
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
 use lightship_core::timing::LeaseTimings;
@@ -63,6 +64,8 @@ pub struct Options {
     pub timings: LeaseTimings,
     /// Who serves services without a class.
     pub default_class: DefaultClass,
+    /// Whether addresses leave good holders that have more than their share.
+    pub rebalancing: Rebalancing,
 }
 
 /// One replica of the operator.
@@ -184,12 +187,14 @@ impl Operator {
             identity,
             timings,
             default_class,
+            rebalancing,
         } = self.options.clone();
         let form = LeaseForm {
             namespace: namespace.clone(),
             timings,
         };
         let mut world = World::new(form, default_class);
+        world.rebalance(rebalancing);
         if clock.now() < held_back {
             info!("the last leader may have left writes behind: gives no address for a moment");
             world.hold_back(held_back);

@@ -20,7 +20,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use lightship_core::ipam::{Ipam, Kind};
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
-use lightship_core::placement::{Cluster, Placements, Scope};
+use lightship_core::placement::{Cluster, Placements, Rebalancing, Scope};
 use lightship_core::selector::Labels;
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
@@ -169,6 +169,11 @@ impl World {
         }
     }
 
+    /// Evens out load, or does not.
+    pub(crate) fn rebalance(&mut self, rebalancing: Rebalancing) {
+        self.placements = Placements::new(rebalancing);
+    }
+
     /// Gives and binds nothing anew until then. A leader that died may have sent writes that arrive late and that only
     /// it knew of: each is bound to a version and harms nothing where something was written since, but an address it
     /// puts into one service must not be another's by then.
@@ -201,7 +206,7 @@ impl World {
         for id in self.strangers.due(now) {
             self.outbox.touch(Target::Lease(id));
         }
-        for id in self.placements.take_due(now) {
+        for id in self.placements.take_due(&self.cluster, now) {
             self.replace_service(id);
         }
     }

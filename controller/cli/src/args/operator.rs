@@ -26,6 +26,15 @@ pub(crate) struct OperatorArgs {
         env = "LIGHTSHIP_DEFAULT_LB_SERVICE_IPAM"
     )]
     pub(crate) default_lb_service_ipam: DefaultIpam,
+    /// Whether addresses move, a few at a time, from nodes that have more than their share.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        env = "LIGHTSHIP_REBALANCE"
+    )]
+    pub(crate) rebalance: bool,
     #[command(flatten)]
     pub(crate) timings: LeaseTimingArgs,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, process};
 
+use lightship_core::placement::Rebalancing;
 use lightship_operator::{Operator, Options};
 use prometheus_client::registry::Registry;
 
@@ -25,6 +26,11 @@ pub(crate) fn run(connection: &Connection, args: OperatorArgs) -> anyhow::Result
             identity: args.identity.unwrap_or_else(identity),
             timings,
             default_class: args.default_lb_service_ipam.into(),
+            rebalancing: if args.rebalance {
+                Rebalancing::Gentle
+            } else {
+                Rebalancing::Off
+            },
         };
         let mut registry = Registry::default();
         let operator = Operator::new(options, client, &mut registry);

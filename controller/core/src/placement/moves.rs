@@ -34,6 +34,16 @@ pub(super) struct Moves {
 struct UnderWay {
     from: NodeName,
     to: NodeName,
+    need: Need,
+}
+
+/// Whether a move has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// The holder should not stay.
+    Must,
+    /// The holder could stay, but has more than its share.
+    EvensOut,
 }
 
 impl Moves {
@@ -78,6 +88,25 @@ impl Moves {
         self.under_way.get(primary).map(|one| &one.to)
     }
 
+    /// A group is to leave a good holder that has more than its share.
+    pub(super) fn even_out(&mut self, primary: &ServiceId, from: &NodeName, to: &NodeName) {
+        let going = UnderWay {
+            from: from.clone(),
+            to: to.clone(),
+            need: Need::EvensOut,
+        };
+        self.under_way.insert(primary.clone(), going);
+    }
+
+    /// Where the group is going to even out load.
+    pub(super) fn evens_out(&self, primary: &ServiceId) -> Option<&NodeName> {
+        let going = self
+            .under_way
+            .get(primary)
+            .filter(|one| one.need == Need::EvensOut);
+        going.map(|one| &one.to)
+    }
+
     /// Whether a group was seen to change its holder lately.
     pub(super) fn recency(&self, primary: &ServiceId, now: Instant) -> Recency {
         let since = self.held.get(primary).and_then(|(_, since)| *since);
@@ -98,6 +127,7 @@ impl Moves {
         let going = UnderWay {
             from: from.clone(),
             to: to.clone(),
+            need: Need::Must,
         };
         if self
             .under_way

@@ -8,7 +8,8 @@ use super::demand::{Announceable, Policy, demand};
 use super::eligible::Node;
 use super::group::{Demands, Group};
 use super::moves::Moves;
-use super::outcome::Outcome;
+use super::outcome::{MoveCause, Outcome};
+use super::rebalance;
 use super::seat::{Choice, Seat};
 use super::steady::Steadiness;
 use crate::binding::Binding;
@@ -50,9 +51,31 @@ pub struct Placements {
     /// Services by holder.
     load: BTreeMap<NodeName, usize>,
     moves: Moves,
+    rebalancing: Rebalancing,
+    /// When it is looked whether load is to be evened out.
+    evening: Option<Instant>,
+}
+
+/// Whether addresses leave good holders that have more than their share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rebalancing {
+    /// They do, few at a time.
+    Gentle,
+    /// They do not.
+    #[default]
+    Off,
 }
 
 impl Placements {
+    /// Placements of nothing yet.
+    #[must_use]
+    pub fn new(rebalancing: Rebalancing) -> Self {
+        Self {
+            rebalancing,
+            ..Self::default()
+        }
+    }
+
     /// What becomes of a service.
     #[must_use]
     pub fn get(&self, id: &ServiceId) -> Option<&Outcome> {
@@ -68,6 +91,7 @@ impl Placements {
     ///
     /// Services outside the scope are looked at only where they share an address with one inside.
     pub fn decide(&mut self, cluster: &Cluster, scope: Scope, now: Instant) -> BTreeSet<ServiceId> {
+        let is_everything = scope == Scope::Everything;
         let asked = match scope {
             Scope::Everything => cluster
                 .services
@@ -107,22 +131,59 @@ impl Placements {
             }
         }
         self.settle(cluster, groups, now);
-        before
+        let changed: BTreeSet<_> = before
             .into_iter()
             .filter(|(id, previous)| self.outcomes.get(id) != previous.as_ref())
             .map(|(id, _)| id)
-            .collect()
+            .collect();
+        let may_be_uneven = is_everything || !changed.is_empty();
+        if may_be_uneven && self.rebalancing == Rebalancing::Gentle {
+            self.evening.get_or_insert(now + rebalance::PACE);
+        }
+        changed
     }
 
     /// When [`Self::take_due`] has something next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.moves.next_deadline()
+        [self.moves.next_deadline(), self.evening]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// The services to be decided anew because of the time: moves that had to wait for their turn.
-    pub fn take_due(&mut self, now: Instant) -> BTreeSet<ServiceId> {
-        self.moves.take_due(now)
+    /// The services to be decided anew because of the time: moves that had to wait for their turn, and moves
+    /// that even out load.
+    pub fn take_due(&mut self, cluster: &Cluster, now: Instant) -> BTreeSet<ServiceId> {
+        let mut due = self.moves.take_due(now);
+        if self.evening.is_some_and(|at| at <= now) {
+            due.extend(self.even_out(cluster, now));
+        }
+        due
+    }
+
+    /// Chooses what leaves its holder to even out load.
+    fn even_out(&mut self, cluster: &Cluster, now: Instant) -> BTreeSet<ServiceId> {
+        let mut candidates = Candidates::new(cluster, now);
+        let mut evening = rebalance::Evening::new(self.load.clone());
+        let all = self
+            .demands
+            .groups(self.outcomes.keys().cloned(), &cluster.bindings);
+        for group in all {
+            let seat = Seat::of(cluster, group, &mut candidates, &self.demands);
+            let primary = &seat.group.primary;
+            let is_settled = |holder: &NodeName| match self.outcomes.get(primary) {
+                Some(Outcome::Placed(placed)) => placed.holder == *holder,
+                _ => false,
+            };
+            if let Some(holder) = seat.holder().filter(|holder| is_settled(holder))
+                && let Some(to) = evening.weigh(&seat, holder, self.moves.recency(primary, now))
+            {
+                self.moves.even_out(primary, holder, &to);
+            }
+        }
+        self.evening = evening.goes_on().then(|| now + rebalance::PACE);
+        evening.into_moving()
     }
 
     fn forget(&mut self, id: &ServiceId) -> Option<Outcome> {
@@ -146,12 +207,15 @@ impl Placements {
             let seat = Seat::of(cluster, group, &mut candidates, &self.demands);
             self.moves.saw(&seat.group.primary, seat.holder(), now);
             let best = Best::of(&seat.judged.suitable, seat.holder());
-            match seat.holder().filter(|name| best.contains(name)) {
-                Some(holder) => {
+            let evens_out = self.moves.evens_out(&seat.group.primary);
+            let elsewhere = evens_out.filter(|to| best.contains(to)).cloned();
+            match (seat.holder().filter(|name| best.contains(name)), elsewhere) {
+                (Some(_), Some(to)) => self.seat(cluster, &seat, &to, Some(MoveCause::Rebalanced), now),
+                (Some(holder), None) => {
                     self.moves.stays(&seat.group.primary);
-                    self.seat(cluster, &seat, holder, now);
+                    self.seat(cluster, &seat, holder, None, now);
                 }
-                None => homeless.push(seat),
+                (None, _) => homeless.push(seat),
             }
         }
         for seat in homeless {
@@ -179,17 +243,24 @@ impl Placements {
         };
         match seat.holder().filter(|_| seat.holder_answers()) {
             Some(holder) if !self.moves.may_move(primary, holder, &chosen, now) => {
-                self.seat(cluster, seat, holder, now);
+                self.seat(cluster, seat, holder, None, now);
             }
-            _ => self.seat(cluster, seat, &chosen, now),
+            _ => self.seat(cluster, seat, &chosen, None, now),
         }
     }
 
-    fn seat(&mut self, cluster: &Cluster, seat: &Seat<'_>, holder: &NodeName, now: Instant) {
+    fn seat(
+        &mut self,
+        cluster: &Cluster,
+        seat: &Seat<'_>,
+        holder: &NodeName,
+        cause: Option<MoveCause>,
+        now: Instant,
+    ) {
         let recency = self.moves.recency(&seat.group.primary, now);
         let choice = Choice {
             holder,
-            cause: None,
+            cause,
             recency,
         };
         for (id, placed) in seat.filled(cluster, &self.demands, &choice) {

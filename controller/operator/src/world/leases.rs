@@ -91,6 +91,10 @@ impl World {
     pub(super) fn lease_changed(&mut self, id: ServiceId) {
         self.outbox.observed(Target::Lease(id.clone()));
         self.release_deferred_leases();
+        // A primary whose service is gone is in no group any more, and still says who holds the addresses of one.
+        for copy in self.succession.copies(&id) {
+            self.replace_service(copy);
+        }
         self.replace_service(id);
     }
 

@@ -142,6 +142,12 @@ impl Succession {
         }
     }
 
+    /// The services whose leases name a service as their primary.
+    pub(super) fn copies(&self, id: &ServiceId) -> Vec<ServiceId> {
+        let namers = self.named_by.get(id).into_iter().flatten();
+        namers.filter(|other| *other != id).cloned().collect()
+    }
+
     /// A part of the group leaves the primary, whose lease is at this version now.
     pub(super) fn part(&mut self, primary: &ServiceId, version: u64) {
         self.parting.entry(primary.clone()).or_insert(version);

@@ -4,6 +4,7 @@ mod drain;
 mod hold_down;
 mod local;
 mod primary;
+mod rebalance;
 mod run;
 mod standbys;
 

@@ -79,7 +79,7 @@ impl Run {
             }
         }
         self.cluster.steadiness.advance(self.now);
-        let due = self.placements.take_due(self.now);
+        let due = self.placements.take_due(&self.cluster, self.now);
         assert!(due.len() <= self.cluster.services.len());
         self.settle()
     }

@@ -1,6 +1,7 @@
 //! Whole leaders against a small API server: what is lost, refused, late or not answered never shows an address twice.
 
 mod bad_input;
+mod bindings;
 mod gateways;
 mod leases;
 mod server;
