@@ -223,7 +223,7 @@ impl World {
             cluster.steadiness.heard(name, now);
         }
         let is_trusted = !cluster.steadiness.advance(now).is_empty();
-        let is_due = !placements.take_due(now).is_empty();
+        let is_due = !placements.take_due(cluster, now).is_empty();
         let changed = alive != *before;
         *before = alive;
         if std::mem::take(is_stale) || changed || is_trusted || is_due {
