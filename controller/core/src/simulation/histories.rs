@@ -2,10 +2,11 @@
 
 use std::num::NonZero;
 
-use super::Switches;
+use super::dice::Dice;
 use super::operator::service;
-use super::plan::{Kind, Plan};
-use super::world::World;
+use super::plan::{Kind, Plan, Shape};
+use super::world::{SAMPLE, World};
+use super::{MS, Micros, SECOND, Switches};
 use crate::names::ServiceId;
 
 /// Plays a plan; what it broke, and the tale if it was asked for.
@@ -13,13 +14,20 @@ pub(super) fn play(plan: &Plan, switches: Switches, told: bool) -> (Option<Strin
     let mut world = World::new(plan, switches, told);
     world.run();
     let verdict = world.judge.verdict.clone();
-    let broken = verdict.map(|(at, why)| format!("at {} ms {why}", at / super::MS));
+    let broken = verdict.map(|(at, why)| format!("at {} ms {why}", at / MS));
     let broken = broken.or_else(|| limits(plan, &world));
     (broken, world)
 }
 
 /// What holds of histories with few faults.
 fn limits(plan: &Plan, world: &World) -> Option<String> {
+    if let (true, [fault]) = (plan.is_timed, plan.faults.as_slice()) {
+        let silence = world.judge.longest_silence(fault.at, world.now);
+        let most = bound(&plan.shape);
+        if silence > most {
+            return Some(format!("{} ms of silence, {} allowed", silence / MS, most / MS));
+        }
+    }
     let (most, node) = match plan.faults.as_slice() {
         [] => (0, None),
         [fault] => match fault.kind {
@@ -40,6 +48,32 @@ fn limits(plan: &Plan, world: &World) -> Option<String> {
     let id = groups.find(|id| world.judge.moves(id) > may_move(id))?;
     let moves = &world.judge.holders[&id];
     Some(format!("{id} moved more than {} times: {moves:?}", may_move(&id)))
+}
+
+/// How long nobody may answer after a holder's death: three misses and the last one's deadline, three round trips to the
+/// API server, a frame; what timers may be late, and how often the client looks.
+pub(super) fn bound(shape: &Shape) -> Micros {
+    3 * 100 * MS + 50 * MS + 6 * shape.api.1 + shape.lan.1 + 5 * shape.jitter + SAMPLE
+}
+
+/// A holder dies or loses its link, in a cluster where somebody can tell.
+fn death(seed: u64) -> Plan {
+    let mut plan = Plan::roll(seed, 1);
+    let mut dice = Dice::new(seed ^ 0xDEAD);
+    let (node, segment) = (dice.index(plan.shape.nodes), 0);
+    plan.shape.gateway |= plan.shape.nodes == 2;
+    plan.shape.segments = 1;
+    plan.faults[0].lasts = 8 * SECOND;
+    plan.faults[0].kind = match dice.below(3) {
+        0 => Kind::Crash(node),
+        which => Kind::Link {
+            node,
+            segment,
+            seen: which == 1,
+        },
+    };
+    plan.is_timed = true;
+    plan
 }
 
 /// Leaves out faults while the history still fails.
@@ -124,6 +158,11 @@ fn without_faults_nothing_moves() {
 #[test]
 fn a_single_fault_moves_an_address_at_most_once() {
     hold("single", 500, |seed| Plan::roll(seed, 1));
+}
+
+#[test]
+fn a_dead_holder_is_replaced_within_the_bound() {
+    hold("death", 500, death);
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) shape: Shape,
     pub(super) faults: Vec<Fault>,
+    /// Whether the only fault is one that a standby makes good in time.
+    pub(super) is_timed: bool,
 }
 
 /// Before this nothing goes wrong.
@@ -226,7 +228,12 @@ impl Plan {
         let count = if most == 0 { 0 } else { dice.between(1, most) };
         let mut faults: Vec<Fault> = (0..count).map(|_| Fault::roll(&mut dice, &shape)).collect();
         faults.sort_by_key(|fault| fault.at);
-        Self { seed, shape, faults }
+        Self {
+            seed,
+            shape,
+            faults,
+            is_timed: false,
+        }
     }
 
     /// When nothing is wrong any more.

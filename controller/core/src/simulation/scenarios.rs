@@ -1,31 +1,35 @@
 //! Faults that have names, each a few times with other moments and latencies.
 
-use super::histories::{play, report};
+use super::histories::{bound, play, report};
 use super::operator::service;
 use super::plan::{Fault, Kind, Plan, QUIET, Shape};
-use super::world::{SAMPLE, World};
+use super::world::World;
 use super::{MS, Micros, SECOND, Switches};
+use crate::names::NodeName;
 
 fn fault(at: Micros, lasts: Micros, kind: Kind) -> Fault {
     Fault { at, lasts, kind }
 }
 
-/// The node that holds the first service before anything happens.
-fn first_holder(seed: u64, shape: &Shape) -> usize {
+/// The nodes that hold the first service and stand by for it before anything happens, in order.
+fn cast(seed: u64, shape: &Shape) -> Vec<usize> {
     let plan = Plan {
         seed,
         shape: shape.clone(),
         faults: vec![],
+        is_timed: false,
     };
     let (_, world) = play(&plan, Switches::default(), false);
-    let holder = world.judge.holders[&service(0)][0].1.clone();
-    holder.trim_start_matches("node-").parse().unwrap()
+    let (_, binding) = &world.api.state.leases[&service(0)];
+    let names = std::iter::once(&binding.holder).chain(&binding.order.standbys);
+    let number = |name: &NodeName| name.as_str().trim_start_matches("node-").parse().unwrap();
+    names.map(number).collect()
 }
 
 /// Plays the faults, of the first service's holder, at ten moments; each history has to be whole, and to pass `check`.
 fn each(
     shape: &Shape,
-    faults: impl Fn(Micros, usize) -> Vec<Fault>,
+    faults: impl Fn(Micros, &[usize]) -> Vec<Fault>,
     check: impl Fn(&World, Micros) -> Result<(), String>,
 ) {
     for seed in 1..=10 {
@@ -33,7 +37,8 @@ fn each(
         let mut plan = Plan {
             seed,
             shape: shape.clone(),
-            faults: faults(at, first_holder(seed, shape)),
+            faults: faults(at, &cast(seed, shape)),
+            is_timed: false,
         };
         plan.faults.sort_by_key(|fault| fault.at);
         let (broken, world) = play(&plan, Switches::default(), false);
@@ -55,17 +60,11 @@ fn silent_at_most(most: Micros) -> impl Fn(&World, Micros) -> Result<(), String>
     }
 }
 
-/// Three misses and the last one's deadline, three round trips to the API server, a frame; what a timer may be late, and
-/// how often the client looks.
-fn bound(shape: &Shape) -> Micros {
-    3 * 100 * MS + 50 * MS + 6 * shape.api.1 + shape.lan.1 + 4 * shape.jitter + SAMPLE
-}
-
 #[test]
 fn a_crash_is_over_within_the_bound() {
     for nodes in [3, 4] {
         let shape = Shape::plain(nodes);
-        let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+        let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, Kind::Crash(cast[0]))];
         each(&shape, faults, silent_at_most(bound(&shape)));
     }
 }
@@ -73,7 +72,7 @@ fn a_crash_is_over_within_the_bound() {
 #[test]
 fn two_nodes_and_a_router_need_no_third() {
     let shape = Shape::plain(2);
-    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+    let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, Kind::Crash(cast[0]))];
     each(&shape, faults, silent_at_most(bound(&shape)));
 }
 
@@ -83,7 +82,7 @@ fn three_nodes_need_no_router() {
         gateway: false,
         ..Shape::plain(3)
     };
-    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+    let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, Kind::Crash(cast[0]))];
     each(&shape, faults, silent_at_most(bound(&shape)));
 }
 
@@ -96,7 +95,7 @@ fn a_cut_link_is_as_quick_whether_or_not_it_is_noticed() {
             segment: 0,
             seen,
         };
-        let faults = |at, node| vec![fault(at, 5 * SECOND, link(node))];
+        let faults = |at, cast: &[usize]| vec![fault(at, 5 * SECOND, link(cast[0]))];
         each(&shape, faults, silent_at_most(bound(&shape)));
     }
 }
@@ -107,7 +106,7 @@ fn nobody_else_on_the_segment_means_waiting_for_the_heartbeat() {
         gateway: false,
         ..Shape::plain(2)
     };
-    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Crash(node))];
+    let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, Kind::Crash(cast[0]))];
     each(&shape, faults, |world, at| {
         let Some((moved, ..)) = world.judge.holders[&service(0)].get(1) else {
             return Err("it never moved".into());
@@ -123,7 +122,7 @@ fn nobody_else_on_the_segment_means_waiting_for_the_heartbeat() {
 fn an_api_server_that_is_away_changes_nothing() {
     for kind in [Kind::ApiFrozen, Kind::ApiDown] {
         let shape = Shape::plain(3);
-        let faults = |at, _| vec![fault(at, 20 * SECOND, kind)];
+        let faults = |at, _: &[usize]| vec![fault(at, 20 * SECOND, kind)];
         each(&shape, faults, silent_at_most(0));
     }
 }
@@ -132,10 +131,10 @@ fn an_api_server_that_is_away_changes_nothing() {
 fn a_holder_that_dies_while_the_api_server_is_away_is_replaced_within_three_seconds() {
     for kind in [Kind::ApiFrozen, Kind::ApiDown] {
         let shape = Shape::plain(3);
-        let faults = |at, node| {
+        let faults = |at, cast: &[usize]| {
             vec![
                 fault(at, 10 * SECOND, kind),
-                fault(at + SECOND, 7 * SECOND, Kind::Crash(node)),
+                fault(at + SECOND, 7 * SECOND, Kind::Crash(cast[0])),
             ]
         };
         each(&shape, faults, silent_at_most(3 * SECOND));
@@ -145,7 +144,7 @@ fn a_holder_that_dies_while_the_api_server_is_away_is_replaced_within_three_seco
 #[test]
 fn an_agent_that_restarts_is_not_noticed() {
     let shape = Shape::plain(3);
-    let faults = |at, node| vec![fault(at, SECOND, Kind::Restart(node))];
+    let faults = |at, cast: &[usize]| vec![fault(at, SECOND, Kind::Restart(cast[0]))];
     each(&shape, faults, |world, at| {
         if world.judge.moves(&service(0)) > 0 {
             return Err("it moved".into());
@@ -157,7 +156,7 @@ fn an_agent_that_restarts_is_not_noticed() {
 #[test]
 fn a_frozen_agent_answers_on_until_another_does() {
     let shape = Shape::plain(3);
-    let faults = |at, node| vec![fault(at, 8 * SECOND, Kind::Freeze(node))];
+    let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, Kind::Freeze(cast[0]))];
     each(&shape, faults, silent_at_most(bound(&shape)));
 }
 
@@ -172,7 +171,7 @@ fn two_of_three_that_are_deaf_to_each_other_move_an_address_at_most_once() {
                 segment: 0,
                 both,
             };
-            let faults = |at, node| vec![fault(at, 8 * SECOND, deaf(node))];
+            let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, deaf(cast[0]))];
             each(&shape, faults, silent_at_most(bound(&shape)));
         }
     }
@@ -186,7 +185,7 @@ fn both_nodes_of_two_that_are_apart_settle_on_one() {
             ..Shape::plain(2)
         };
         let kind = Kind::Split { segment: 0, below: 1 };
-        let faults = |at, _| vec![fault(at, 8 * SECOND, kind)];
+        let faults = |at, _: &[usize]| vec![fault(at, 8 * SECOND, kind)];
         each(&shape, faults, |_, _| Ok(()));
     }
 }
@@ -200,7 +199,28 @@ fn a_machine_that_stood_still_answers_nothing_that_was_taken_from_it() {
             queued,
             ticking,
         };
-        let faults = |at, node| vec![fault(at, 6 * SECOND, pause(node))];
+        let faults = |at, cast: &[usize]| vec![fault(at, 6 * SECOND, pause(cast[0]))];
         each(&shape, faults, silent_at_most(bound(&shape)));
     }
+}
+
+#[test]
+fn the_second_standby_steps_in_where_the_first_died_too() {
+    let shape = Shape::plain(4);
+    let faults = |at, cast: &[usize]| {
+        let dies = |node: &usize| fault(at, 8 * SECOND, Kind::Crash(*node));
+        cast[..2].iter().map(dies).collect()
+    };
+    each(&shape, faults, silent_at_most(bound(&shape) + 250 * MS));
+}
+
+#[test]
+fn without_the_api_server_too_the_second_standby_steps_in() {
+    let shape = Shape::plain(4);
+    let faults = |at, cast: &[usize]| {
+        let dies = |node: &usize| fault(at + SECOND, 8 * SECOND, Kind::Crash(*node));
+        let away = fault(at, 10 * SECOND, Kind::ApiFrozen);
+        cast[..2].iter().map(dies).chain([away]).collect()
+    };
+    each(&shape, faults, silent_at_most(3 * SECOND));
 }

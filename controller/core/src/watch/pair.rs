@@ -32,6 +32,8 @@ struct Address {
 struct Pending {
     address: IpAddr,
     sent: Instant,
+    /// When a witness was last heard before it was sent.
+    witness: Option<Instant>,
 }
 
 /// How often a station is asked that may not be there at all.
@@ -48,8 +50,8 @@ pub(super) enum Pace {
 pub(super) struct Silence {
     /// When the first missed probe was sent.
     pub(super) since: Instant,
-    /// When the last missed probe was sent.
-    pub(super) last: Instant,
+    /// When a witness was last heard before the last missed probe was sent.
+    pub(super) witness: Option<Instant>,
     /// The only address it is about; all of them when `None`.
     pub(super) address: Option<IpAddr>,
 }
@@ -66,7 +68,7 @@ pub(super) struct Pair {
     pending: Option<Pending>,
     misses: u32,
     first_missed: Instant,
-    last_missed: Instant,
+    witness: Option<Instant>,
     next: Instant,
     /// Whether the last probe went to an address that is doubted alone; the next one goes to a sibling then.
     rechecked: bool,
@@ -83,7 +85,7 @@ impl Pair {
             pending: None,
             misses: 0,
             first_missed: now,
-            last_missed: now,
+            witness: None,
             next: now,
             rechecked: false,
         }
@@ -120,13 +122,27 @@ impl Pair {
         }
     }
 
-    /// The address to ask for now, if it is time.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<IpAddr> {
+    /// The address to ask for now, if it is time; `witness` tells when anybody else was last heard here.
+    pub(super) fn take_due(
+        &mut self,
+        now: Instant,
+        witness: impl FnOnce(&NodeName) -> Option<Instant>,
+    ) -> Option<IpAddr> {
         if now < self.next {
             return None;
         }
         let address = self.choose()?;
-        self.pending = Some(Pending { address, sent: now });
+        // Who answers needs no witness, and looking for one is not for nothing.
+        let witness = if self.misses > 0 {
+            witness(&self.node)
+        } else {
+            None
+        };
+        self.pending = Some(Pending {
+            address,
+            sent: now,
+            witness,
+        });
         let interval = if self.pace == Pace::Always || self.is_armed(now) {
             PROBE_INTERVAL
         } else {
@@ -178,7 +194,12 @@ impl Pair {
 
     /// Counts the probe whose time is over; true when it was missed.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
-        let Some(Pending { address, sent }) = self.pending.filter(|one| now >= one.sent + ANSWER_DEADLINE)
+        let due = self.pending.filter(|one| now >= one.sent + ANSWER_DEADLINE);
+        let Some(Pending {
+            address,
+            sent,
+            witness,
+        }) = due
         else {
             return false;
         };
@@ -197,7 +218,7 @@ impl Pair {
         }
         one.misses += 1;
         self.misses += 1;
-        self.last_missed = sent;
+        self.witness = witness;
         true
     }
 
@@ -213,14 +234,14 @@ impl Pair {
         if self.misses >= MISSES && self.is_armed(self.first_missed) {
             return Some(Silence {
                 since: self.first_missed,
-                last: self.last_missed,
+                witness: self.witness,
                 address: None,
             });
         }
         let (address, one) = self.addresses.iter().find(|(_, one)| one.misses >= MISSES)?;
         self.is_armed(one.first_missed).then_some(Silence {
             since: one.first_missed,
-            last: self.last_missed,
+            witness: self.witness,
             address: Some(*address),
         })
     }

@@ -11,6 +11,7 @@ use super::pair::{Pace, Pair};
 use super::view::NicIndex;
 use super::{Action, Heard, Part, Watch};
 use crate::inventory::Mac;
+use crate::members::Members;
 use crate::names::{NodeName, ServiceId};
 use crate::time::Instant;
 
@@ -89,10 +90,13 @@ impl Watch {
 
     /// Sends what is due.
     pub(super) fn probe(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let Probing { pairs, number, .. } = &mut self.probing;
+        let Probing {
+            pairs, number, heard, ..
+        } = &mut self.probing;
         let mut chased = BTreeSet::new();
         for (station, pair) in pairs {
-            let Some(address) = pair.take_due(now) else {
+            let witness = |except: &NodeName| witness(heard, &self.members, station.nic, except);
+            let Some(address) = pair.take_due(now, witness) else {
                 continue;
             };
             *number = number.wrapping_add(1);
@@ -144,17 +148,6 @@ impl Watch {
                 Purpose::Handover => self.has_followed(address),
             }
         }
-    }
-
-    /// When anybody else than a node was last heard on an interface.
-    pub(super) fn witness(&self, nic: NicIndex, except: &NodeName) -> Option<Instant> {
-        let of = |mac: Mac| self.members.node_of(mac);
-        let here = (nic, Mac([0; 6]))..=(nic, Mac([255; 6]));
-        let heard = self.probing.heard.range(here);
-        heard
-            .filter(|((_, mac), _)| of(*mac) != Some(except))
-            .map(|(_, at)| *at)
-            .max()
     }
 
     /// From now on a node is asked until it is sure that it does not answer any more.
@@ -311,6 +304,21 @@ impl Watch {
             })
         })
     }
+}
+
+/// When anybody else than a node was last heard on an interface.
+fn witness(
+    heard: &BTreeMap<(NicIndex, Mac), Instant>,
+    members: &Members,
+    nic: NicIndex,
+    except: &NodeName,
+) -> Option<Instant> {
+    let here = (nic, Mac([0; 6]))..=(nic, Mac([255; 6]));
+    heard
+        .range(here)
+        .filter(|((_, mac), _)| members.node_of(*mac) != Some(except))
+        .map(|(_, at)| *at)
+        .max()
 }
 
 /// The epoch of a claim that beats both.

@@ -1,0 +1,77 @@
+//! Compare-and-swap: what is written, who is next, and what an answer means.
+
+use super::*;
+use crate::finding::{Arbiter, Sight};
+
+fn suspecting(standbys: &[u8]) -> Scene {
+    let mut scene = Scene::new();
+    scene.lease(0, 2, 4, standbys);
+    scene.pass(3000);
+    scene.alive.remove(&2);
+    scene.pass(360);
+    scene
+}
+
+#[test]
+fn a_claim_starts_the_next_epoch_if_the_lease_is_as_it_was() {
+    let mut scene = suspecting(&[1, 3]);
+    let claim = Action::Claim {
+        primary: group(0),
+        holder: name(2),
+        seen: 4,
+        epoch: 5,
+    };
+    assert_eq!(scene.done.pop().unwrap().1, claim);
+    assert_eq!(scene.answers(), [], "not before it is won");
+}
+
+#[test]
+fn the_second_standby_leaves_the_first_its_time() {
+    let mut scene = suspecting(&[3, 1]);
+    assert_eq!(scene.claims(), []);
+    scene.pass(250);
+    assert_eq!(scene.claims().len(), 1);
+}
+
+#[test]
+fn who_won_answers_tells_and_chases() {
+    let mut scene = suspecting(&[1, 3]);
+    scene.claims();
+    scene.lease(0, 1, 5, &[3]);
+    scene.claim_answered(0, ClaimAnswer::Won);
+    assert_eq!(scene.answers(), [(group(0), Part::Holder, holder(5))]);
+    let Some((_, Action::Tell(_, Sight::Claimed { from, arbiter, .. }))) = scene.done.pop() else {
+        panic!("not told")
+    };
+    assert_eq!((from, arbiter), (name(2), Arbiter::Lease));
+    let since = scene.now;
+    scene.pass(1000);
+    assert!(scene.count(since, is_probe) >= 9, "the deposed node is asked");
+}
+
+#[test]
+fn who_lost_rests() {
+    let mut scene = suspecting(&[1, 3]);
+    scene.claims();
+    scene.claim_answered(0, ClaimAnswer::Lost);
+    scene.pass(900);
+    assert_eq!(scene.claims(), []);
+    scene.pass(200);
+    assert_eq!(scene.claims().len(), 1, "the lease still names the silent holder");
+}
+
+#[test]
+fn a_holder_that_is_heard_again_is_not_claimed_from() {
+    let mut scene = suspecting(&[3, 1]);
+    scene.alive.insert(2);
+    scene.pass(2000);
+    assert_eq!(scene.claims(), []);
+}
+
+#[test]
+fn a_lease_that_moved_on_ends_the_suspicion() {
+    let mut scene = suspecting(&[3, 1]);
+    scene.lease(0, 3, 5, &[1]);
+    scene.pass(3000);
+    assert_eq!(scene.claims(), []);
+}

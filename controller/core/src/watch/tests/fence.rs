@@ -1,0 +1,93 @@
+//! A holder whose kernel yielded: it stays silent while somebody answers, and comes back by an order that beats the claim.
+
+use super::*;
+
+fn fenced() -> Scene {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene.yielded(0, 2, Order { epoch: 5, rank: 1 });
+    scene
+}
+
+#[test]
+fn the_lease_is_read_at_once() {
+    let scene = fenced();
+    assert!(scene.done.iter().any(|(_, action)| *action == Action::Read));
+}
+
+#[test]
+fn a_lease_that_names_the_claimant_ends_it() {
+    let mut scene = fenced();
+    scene.read(0, bound(0, 2, 5, &[3]));
+    assert_eq!(scene.answers(), []);
+}
+
+#[test]
+fn while_somebody_answers_nothing_is_taken_back() {
+    let mut scene = fenced();
+    for _ in 0..50 {
+        scene.read(0, bound(0, 1, 4, &[2, 3]));
+        scene.pass(100);
+        scene.hear(mac(2), vip(0));
+    }
+    assert_eq!(scene.claims(), []);
+}
+
+#[test]
+fn when_nobody_answers_a_confirmed_holder_claims_above_the_claim() {
+    let mut scene = fenced();
+    scene.pass(50);
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    scene.pass(1000);
+    let claims = scene.claims();
+    assert!(matches!(claims[..], [(_, 0, 6), ..]), "{claims:?}");
+    scene.lease(0, 1, 6, &[2, 3]);
+    assert_eq!(scene.answers(), [(group(0), Part::Holder, holder(6))]);
+}
+
+#[test]
+fn when_nobody_answers_and_the_api_server_neither_it_comes_back_above_the_claim() {
+    let mut scene = fenced();
+    scene
+        .watch
+        .read_answered(ReadAnswer::Unreachable, at(scene.now), at(scene.now));
+    scene.pass(1000);
+    let [(_, Part::Usurper, order)] = scene.answers()[..] else {
+        panic!("silent for good")
+    };
+    assert!(order.beats(Order { epoch: 5, rank: 1 }), "{order:?}");
+}
+
+#[test]
+fn an_absurd_claim_is_answered_by_a_confirmed_lease() {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene.yielded(
+        0,
+        2,
+        Order {
+            epoch: 4_000_000,
+            rank: 0,
+        },
+    );
+    scene.pass(50);
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    let read = at(scene.now);
+    scene.pass(1000);
+    assert_eq!(scene.claims(), []);
+    let confirmed = scene.watch.answers().next().and_then(|answer| answer.confirmed);
+    assert_eq!(confirmed, Some(read));
+}
+
+#[test]
+fn a_claim_that_beats_nothing_changes_nothing() {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene.yielded(0, 2, holder(4));
+    scene.pass(2000);
+    assert_eq!(scene.claims(), []);
+    assert_eq!(scene.answers(), [(group(0), Part::Holder, holder(4))]);
+}

@@ -1,0 +1,62 @@
+//! An interface that comes back is not answered on before the leases were read, or the segment was asked.
+
+use super::*;
+
+fn back() -> Scene {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene
+        .watch
+        .observe_nics(nics(LinkState::NoCarrier), at(scene.now));
+    scene.pass(1000);
+    let actions = scene.watch.observe_nics(nics(LinkState::Up), at(scene.now));
+    assert_eq!(actions, [Action::Read]);
+    scene
+}
+
+#[test]
+fn the_first_sight_is_no_return() {
+    assert!(Scene::new().watch.is_sure_of(NIC));
+}
+
+#[test]
+fn a_read_makes_it_sure() {
+    let mut scene = back();
+    assert!(!scene.watch.is_sure_of(NIC));
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    assert!(scene.watch.is_sure_of(NIC));
+}
+
+#[test]
+fn a_read_from_before_its_return_proves_nothing() {
+    let mut scene = back();
+    let now = at(scene.now);
+    scene
+        .watch
+        .read_answered(ReadAnswer::Done, at(scene.now - 500), now);
+    assert!(!scene.watch.is_sure_of(NIC));
+}
+
+#[test]
+fn without_the_api_server_the_segment_is_asked() {
+    let mut scene = back();
+    let now = at(scene.now);
+    scene.watch.read_answered(ReadAnswer::Unreachable, now, now);
+    scene.pass(250);
+    assert!(!scene.watch.is_sure_of(NIC));
+    scene.pass(150);
+    assert!(scene.watch.is_sure_of(NIC));
+}
+
+#[test]
+fn somebody_who_answers_keeps_it_unsure() {
+    let mut scene = back();
+    let now = at(scene.now);
+    scene.watch.read_answered(ReadAnswer::Unreachable, now, now);
+    for _ in 0..20 {
+        scene.pass(100);
+        scene.hear(mac(2), vip(0));
+    }
+    assert!(!scene.watch.is_sure_of(NIC));
+}
