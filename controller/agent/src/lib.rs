@@ -205,7 +205,13 @@ impl Agent {
                     node.hear(ready.get_inner_mut(), clock.now());
                 }
                 wakeups = told(&mut ends.wakeups) => audit = node.wake(&wakeups, clock.now()),
-                Some(Ok(answered)) = node.requests.join_next() => node.answered(answered, clock.now()),
+                Some(Ok(answered)) = node.requests.join_next() => {
+                    node.answered(answered, clock.now());
+                    // A node's death brings many answers, which are carried out together.
+                    while let Some(Ok(answered)) = node.requests.try_join_next() {
+                        node.answered(answered, clock.now());
+                    }
+                }
                 () = clock.until(next_tick) => {
                     // Whatever came in before now counts as heard before now.
                     let now = clock.now();
