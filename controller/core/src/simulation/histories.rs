@@ -171,6 +171,11 @@ fn many_faults_break_nothing_for_good() {
 }
 
 #[test]
+fn a_dozen_faults_at_once_break_nothing_for_good() {
+    hold("dozen", 200, |seed| Plan::roll(seed, 12));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_history() {
     let plan = Plan::roll(7, 5);
     let tale = || play(&plan, Switches::default(), true).1.tale;
