@@ -157,7 +157,7 @@ fn without_faults_nothing_moves() {
 
 #[test]
 fn a_single_fault_moves_an_address_at_most_once() {
-    hold("single", 500, |seed| Plan::roll(seed, 1));
+    hold("single", 1000, |seed| Plan::roll(seed, 1));
 }
 
 #[test]
@@ -167,12 +167,12 @@ fn a_dead_holder_is_replaced_within_the_bound() {
 
 #[test]
 fn many_faults_break_nothing_for_good() {
-    hold("many", 500, |seed| Plan::roll(seed, 6));
+    hold("many", 1000, |seed| Plan::roll(seed, 6));
 }
 
 #[test]
 fn a_dozen_faults_at_once_break_nothing_for_good() {
-    hold("dozen", 200, |seed| Plan::roll(seed, 12));
+    hold("dozen", 500, |seed| Plan::roll(seed, 12));
 }
 
 #[test]

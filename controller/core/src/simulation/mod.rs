@@ -1,5 +1,9 @@
 //! Whole clusters in simulated time: nodes with their kernels and agents, segments, the API server, the operator and a
 //! client, and faults of every kind in any combination. The same seed gives the same history.
+//!
+//! `LIGHTSHIP_SIM_SEED` plays the histories from another seed on, `LIGHTSHIP_SIM_HISTORIES` another number of each kind.
+//! The kernel, the agent and the writing side of the operator are models; the watch, placement and heartbeats are what runs.
+//! Not modelled: retiring a primary, services that come and go, IPv6, forged claims, a ring buffer that overflows.
 
 mod agent;
 mod api;
