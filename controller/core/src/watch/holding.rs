@@ -145,7 +145,9 @@ impl Watch {
         }
         if view.holder == self.node {
             group.leaving = None;
-            group.usurped = None;
+            // A lease that is older than what it holds by is still to be written.
+            let own = Order::of_holder(view.epoch);
+            group.usurped = group.usurped.filter(|one| one.order.beats(own));
         } else {
             group.fence = None;
             if group.usurped.is_some_and(|one| view.epoch >= one.order.epoch) {
@@ -254,7 +256,9 @@ impl Watch {
         let Some(primary) = self.index.get(&heard.address).cloned() else {
             return;
         };
-        if let Some(link) = self.links.get_mut(&heard.nic) {
+        if self.part(&primary).is_some()
+            && let Some(link) = self.links.get_mut(&heard.nic)
+        {
             link.heard_other(now);
         }
         let answer = self
