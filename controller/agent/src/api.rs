@@ -25,8 +25,9 @@ const CLAIM_DEADLINE: Duration = Duration::from_millis(250);
 const HEDGE: Duration = Duration::from_millis(100);
 /// How long a list of all leases may take.
 const LIST_DEADLINE: Duration = Duration::from_secs(1);
-/// How many claims are under way at a time.
-const MOST_CLAIMS: usize = 32;
+/// How many claims are under way at a time: as many as connections that are kept, for a new one costs the API server more than
+/// many claims.
+const MOST_CLAIMS: usize = 6;
 /// How often a claim that meets a lease of another version, but the same binding, is tried again.
 const TRIES: usize = 3;
 /// How long a second connection serves those who need one.

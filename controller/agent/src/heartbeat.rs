@@ -20,7 +20,7 @@ use crate::api::Connections;
 use crate::error::Error;
 
 /// Changes of the inventory that follow each other closely are told together.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 
 /// Renews the heartbeat of a node.
 pub(crate) struct Heartbeat {

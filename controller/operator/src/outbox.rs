@@ -77,7 +77,7 @@ impl fmt::Display for Target {
 
 #[derive(Clone, Copy, Debug)]
 enum Rest {
-    /// It was just looked at or written.
+    /// It was just looked at or written, or is left to somebody else for a while.
     Paced(Instant),
     /// It failed that many times in a row.
     Failed(Instant, u32),
@@ -113,6 +113,11 @@ impl Outbox {
             self.resting.remove(&target);
         }
         self.touch(target);
+    }
+
+    /// The object is not written before `until`: somebody else is busy with it, or with others like it.
+    pub(crate) fn rest(&mut self, target: Target, until: Instant) {
+        self.resting.insert(target, Rest::Paced(until));
     }
 
     /// It is not known what a write did to the object.

@@ -116,7 +116,10 @@ impl Watch {
         };
         match group.claim {
             None if now >= due(suspected, place) => {
-                group.claim = Some(Claim::Asked(now));
+                group.claim = Some(Claim::Asked {
+                    at: now,
+                    silent: suspected.since,
+                });
                 actions.push(claim(primary, group, group.view.epoch + 1));
             }
             Some(Claim::Listening { until, .. }) if now >= until => {
@@ -214,7 +217,7 @@ impl Watch {
             return actions;
         };
         let tried_since = match group.claim {
-            Some(Claim::Asked(since)) => Some(since),
+            Some(Claim::Asked { at, .. }) => Some(at),
             _ => None,
         };
         match (answer, tried_since, group.view.place_of(&self.node)) {

@@ -86,8 +86,8 @@ pub(super) struct Suspected {
 /// How far a claim is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// The API server is asked, for the first time at that moment.
-    Asked(Instant),
+    /// The API server is asked, for the first time at `at`, about a holder that has been silent since `silent`.
+    Asked { at: Instant, silent: Instant },
     /// The API server is away: does anybody answer?
     Listening { until: Instant, next_ask: Instant },
     /// It failed; not again before that moment.
@@ -129,7 +129,7 @@ impl Group {
         let claim = match self.claim {
             Some(Claim::Listening { until, next_ask }) => Some(until.min(next_ask)),
             Some(Claim::Resting(until)) => Some(until),
-            Some(Claim::Asked(_)) => None,
+            Some(Claim::Asked { .. }) => None,
             None => self
                 .suspected
                 .zip(place)

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lightship_abi::order::Order;
 
-use super::group::{Api, Fence, Group, Leaving, Usurped};
+use super::group::{Api, Claim, Fence, Group, Leaving, Usurped};
 use super::view::{GroupView, Target};
 use super::{Action, Heard, Watch, Yielded};
 use crate::finding::Sight;
@@ -136,7 +136,10 @@ impl Watch {
         let view = &group.view;
         let is_same = view.epoch == before.epoch && view.holder == before.holder;
         if !is_same && view.holder == self.node && before.holder != self.node {
-            let since = group.suspected.map(|suspected| suspected.since);
+            let since = match group.claim {
+                Some(Claim::Asked { silent, .. }) => Some(silent),
+                _ => group.suspected.map(|suspected| suspected.since),
+            };
             let claimed = group.claim.is_some() || group.usurped.is_some();
             group.won = claimed.then(|| (before.holder.clone(), since));
         }

@@ -15,7 +15,11 @@ use lightship_core::time::Instant;
 
 use super::World;
 use super::members::node_reference;
+use crate::outbox::Target;
 use crate::status::Note;
+
+/// How long a claimed lease is left alone.
+const AFTER_CLAIM: Duration = Duration::from_secs(2);
 
 /// How long a takeover waits for the claimant's own account of it, which comes with its next heartbeat.
 const PATIENCE: Duration = Duration::from_secs(7);
@@ -97,6 +101,8 @@ impl World {
         };
         self.stories.counts.push(Count::Moved(cause));
         if claimed {
+            // The claimant has what it needs; new standbys can wait until the rest of a dead node's bindings are claimed too.
+            self.outbox.rest(Target::Lease(id.clone()), now + AFTER_CLAIM);
             let takeover = Takeover {
                 service: id.clone(),
                 from: before.holder.clone(),
