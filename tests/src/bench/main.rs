@@ -3,9 +3,13 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod api;
+mod failover;
+mod fault;
 mod ipam;
 mod observer;
 mod report;
+mod rest;
+mod spread;
 mod usage;
 
 use std::path::PathBuf;
@@ -25,12 +29,22 @@ struct Args {
     /// How many services.
     #[arg(long, default_value_t = 10_000)]
     services: u32,
+    /// How often each fault is tried; crash and link cut ten times as often.
+    #[arg(long, default_value_t = 20)]
+    runs: u32,
+    /// Only these faults.
+    #[arg(long)]
+    fault: Vec<fault::Fault>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
     /// Addresses through a real API server.
     IpamApi,
+    /// What clients see of each fault.
+    Failover,
+    /// What it costs while nothing happens, and how soon a new address is answered.
+    Rest,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -39,6 +53,8 @@ fn main() -> anyhow::Result<()> {
     let mut report = Report::default();
     match args.name {
         Name::IpamApi => ipam::run(&runtime, args.services, &mut report)?,
+        Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
+        Name::Rest => rest::run(&runtime, args.services, args.runs, &mut report)?,
     }
     report.write(args.json.as_deref())
 }

@@ -81,7 +81,7 @@ fn pid(lab: &Lab, name: &str) -> Option<String> {
     Some(process.pid.to_string())
 }
 
-fn processor_seconds(pid: &str) -> Result<f64> {
+pub(crate) fn processor_seconds(pid: &str) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let ticks: f64 = stat
         .rsplit(')')

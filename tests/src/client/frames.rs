@@ -14,6 +14,9 @@ pub const ARP: u16 = 0x0806;
 /// Ethernet's type for IPv6.
 pub const IPV6: u16 = 0x86dd;
 
+/// Every frame, before any program at the interface takes it away, and those that leave.
+pub const EVERYTHING: u16 = 3;
+
 /// The part of a question's number that travels in its sender's address and comes back with the answer.
 pub const NUMBERS: u32 = 1 << 14;
 

@@ -46,6 +46,11 @@ pub struct Prober {
 impl Prober {
     /// Starts asking for `addresses` from the jumpbox.
     pub fn start(lab: &Lab, addresses: &[IpAddr]) -> Result<Self> {
+        Self::every(lab, addresses, INTERVAL)
+    }
+
+    /// The same with another time between two questions for one address.
+    pub fn every(lab: &Lab, addresses: &[IpAddr], interval: Duration) -> Result<Self> {
         ensure!(!addresses.is_empty(), "failed to probe: there are no addresses");
         let jumpbox = Host::jumpbox();
         let arp = Packets::open(lab, &jumpbox, LAN, frames::ARP)?;
@@ -60,6 +65,7 @@ impl Prober {
             ndp,
             own: jumpbox.lan_card(),
             addresses: addresses.to_vec(),
+            interval,
             start,
             stop: Arc::clone(&stop),
             shared: Arc::clone(&shared),
@@ -127,6 +133,7 @@ struct Asking {
     ndp: Packets,
     own: MacAddress,
     addresses: Vec<IpAddr>,
+    interval: Duration,
     start: Instant,
     stop: Arc<AtomicBool>,
     shared: Arc<Mutex<Recording>>,
@@ -135,7 +142,7 @@ struct Asking {
 impl Asking {
     fn run(&self) -> Result<()> {
         let count = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
-        let spacing = (INTERVAL / count).max(SPACING);
+        let spacing = (self.interval / count).max(SPACING);
         let mut due = Duration::ZERO;
         let mut turn = (0..self.addresses.len()).cycle();
         while !self.stop.load(Ordering::Relaxed) {
@@ -158,7 +165,7 @@ impl Asking {
                 due += spacing;
             }
             self.drain()?;
-            self.wait(due.max(self.start.elapsed() + Duration::from_micros(500)))?;
+            self.wait(due.max(self.start.elapsed() + Duration::from_micros(100)))?;
         }
         self.drain()
     }

@@ -187,7 +187,8 @@ pub(super) fn set_port(
 ) -> Result<()> {
     let port = port(host, interface);
     let (attribute, value, file, shown) = match state {
-        Port::Blocked => ("state", "4", "state", "4"),
+        // The bridge itself has every other state but this one forward again.
+        Port::Blocked => ("state", "0", "state", "0"),
         Port::Forwarding => ("state", "3", "state", "3"),
         Port::Isolated => ("isolated", "on", "isolated", "1"),
         Port::Joined => ("isolated", "off", "isolated", "0"),

@@ -56,6 +56,17 @@ impl Default for Plan {
     }
 }
 
+/// A service's lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Who holds it.
+    pub holder: String,
+    /// How many stand by.
+    pub standbys: usize,
+    /// What it holds.
+    pub addresses: Vec<IpAddr>,
+}
+
 /// A lab whose services are answered for.
 #[derive(Debug)]
 pub struct Scene {
@@ -189,7 +200,7 @@ impl Scene {
 
     /// Waits until so many nodes probe the holder on the LAN: only who has heard a holder may replace it at once.
     pub fn armed(&self, holder: &str, standbys: usize) -> Result<Vec<MacAddress>> {
-        let tap = Packets::open(&self.lab, &self.lab.host(holder)?, LAN, frames::ARP)?;
+        let tap = Packets::open(&self.lab, &self.lab.host(holder)?, LAN, frames::EVERYTHING)?;
         let mut seen: BTreeSet<MacAddress> = BTreeSet::new();
         let mut heard = 0;
         eventually(&format!("{standbys} nodes probing {holder}"), PATIENCE, || {
@@ -228,38 +239,52 @@ impl Scene {
         for node in others {
             self.lab.drain(node)?;
         }
-        let named = |wanted: &dyn Fn(&Value) -> bool, what: &str| {
-            let selector = format!("{}=service", lightship_crd::label::LEASE);
-            eventually(what, PATIENCE, || {
-                let leases = self.lab.get(&["leases", "-n", "kube-system", "-l", &selector])?;
-                let items = leases["items"].as_array().cloned().unwrap_or_default();
-                let fit = items.iter().filter(|lease| wanted(lease)).count();
-                ensure!(
-                    fit == self.plan.services as usize,
-                    "{fit} of {} are",
-                    self.plan.services
-                );
-                Ok(())
-            })
-        };
-        named(
-            &|lease| lease["spec"]["holderIdentity"] == holder,
-            "every lease to name the same node",
-        )?;
+        self.every_binding("to name the same node", |binding| binding.holder == holder)?;
         for node in others {
             self.lab.undrain(node)?;
         }
-        let ordered = |lease: &Value| {
-            let order = &lease["metadata"]["annotations"][lightship_crd::annotation::WORK_ORDER];
-            let order: Value = serde_json::from_str(order.as_str().unwrap_or_default()).unwrap_or_default();
-            lease["spec"]["holderIdentity"] == holder
-                && order["standbys"]
-                    .as_array()
-                    .is_some_and(|all| all.len() == others.len().min(2))
-        };
-        named(&ordered, "every lease to name its standbys")?;
+        let standbys = others.len().min(2);
+        self.every_binding("to name its standbys", |binding| {
+            binding.holder == holder && binding.standbys == standbys
+        })?;
         self.armed(holder, others.len().min(2))?;
         self.all_answered()
+    }
+
+    /// Who holds what, by the leases, in the order of the services.
+    pub fn bindings(&self) -> Result<Vec<Bound>> {
+        let selector = format!("{}=service", lightship_crd::label::LEASE);
+        let leases = self.lab.get(&["leases", "-n", "kube-system", "-l", &selector])?;
+        let leases = leases["items"].as_array().cloned().unwrap_or_default();
+        let each = if self.plan.dual { 2 } else { 1 };
+        let own = leases.iter().filter_map(|lease| {
+            let order = lease["metadata"]["annotations"][lightship_crd::annotation::WORK_ORDER].as_str();
+            let order: Value = serde_json::from_str(order.unwrap_or_default()).unwrap_or_default();
+            let name = lease["metadata"]["name"].as_str().unwrap_or_default();
+            let number: usize = name.rsplit_once('-')?.1.parse().ok()?;
+            Some(Bound {
+                holder: lease["spec"]["holderIdentity"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                standbys: order["standbys"].as_array().map_or(0, Vec::len),
+                addresses: self.addresses.chunks(each).nth(number)?.to_vec(),
+            })
+        });
+        Ok(own.collect())
+    }
+
+    /// Waits until every service's lease is as wanted.
+    pub fn every_binding(&self, what: &str, wanted: impl Fn(&Bound) -> bool) -> Result<()> {
+        eventually(&format!("every lease {what}"), PATIENCE, || {
+            let fit = self.bindings()?.iter().filter(|binding| wanted(binding)).count();
+            ensure!(
+                fit == self.plan.services as usize,
+                "{fit} of {} do",
+                self.plan.services
+            );
+            Ok(())
+        })
     }
 
     /// Both clients begin to watch: every address is probed, and a page is fetched through the first one.

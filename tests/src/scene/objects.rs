@@ -7,7 +7,7 @@ pub const POOL: &str = "
 apiVersion: cilium.io/v2
 kind: CiliumLoadBalancerIPPool
 metadata: {name: scene}
-spec: {blocks: [{cidr: 10.0.10.0/22}, {cidr: '2004::a:0/112'}]}
+spec: {blocks: [{cidr: 10.0.16.0/20}, {cidr: '2004::a:0/112'}]}
 ";
 
 /// Announced on the LAN by every worker.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One flood of the switch, which may be spread over two processors that have other things to do.
-const FLOOD: Duration = Duration::from_millis(2);
+pub const FLOOD: Duration = Duration::from_millis(2);
 
 /// The clients while they watch.
 #[derive(Debug)]
@@ -125,6 +125,12 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     fn each(&self) -> impl Iterator<Item = (&IpAddr, &Record)> {
         self.recording.records.iter()
+    }
+
+    /// What happened to the address that was silent for the longest, and the leases' history.
+    #[must_use]
+    pub fn timeline(&self, from: Duration) -> String {
+        timeline(self.scene, &self.recording, from)
     }
 
     fn complaint(&self, what: &str, from: Duration) -> anyhow::Error {

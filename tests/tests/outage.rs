@@ -1,0 +1,92 @@
+//! Nobody is there to decide: the operator is dead, or the API server.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use lightship_tests::{
+    eventually,
+    lab::unit::Action,
+    scene::{PATIENCE, Plan, Scene},
+};
+
+const SOON: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_node_that_crashes_while_no_operator_lives_is_replaced() -> Result<()> {
+    let scene = Scene::up("no-operator", Plan::default())?;
+    let old = scene.ready()?;
+    let watching = scene.watch()?;
+    watching.mark("the operator is killed");
+    scene.operator(Action::Kill, 1)?;
+    let start = watching.mark(format!("{old} crashes"));
+    scene.crash(&old)?;
+    watching.answered_by_others(&old)?;
+    watching.mark("the operator is back");
+    scene.operator(Action::Start, 1)?;
+    eventually("the lease to name the new holder", PATIENCE, || {
+        ensure!(scene.holder(0)? != old, "it names {old}");
+        Ok(())
+    })?;
+    watching.for_a_while(Duration::from_secs(20));
+    let seen = watching.finish()?;
+    seen.silent_less_than(SOON, start)?;
+    seen.moves(1, start)?;
+    seen.nobody_stale(start)?;
+    scene.down()
+}
+
+#[test]
+fn nobody_notices_a_minute_without_the_api_and_a_holder_that_dies_in_it_is_replaced() -> Result<()> {
+    let scene = Scene::up("frozen-api", Plan::default())?;
+    let old = scene.ready()?;
+    let watching = scene.watch()?;
+    let frozen = watching.mark("the API server is frozen");
+    scene.api(Action::Freeze)?;
+    watching.for_a_while(Duration::from_mins(1));
+    let thawed = watching.mark("it goes on");
+    scene.api(Action::Thaw)?;
+    watching.for_a_while(Duration::from_secs(10));
+    let seen = watching.finish()?;
+    seen.nothing_lost(frozen)?;
+    seen.moves(0, frozen)?;
+    seen.nobody_stale(thawed)?;
+
+    ensure!(scene.ready()? == old, "the lease has moved");
+    let watching = scene.watch()?;
+    watching.mark("the API server is frozen again");
+    scene.api(Action::Freeze)?;
+    watching.for_a_while(Duration::from_secs(10));
+    let crashed = watching.mark(format!("{old} crashes"));
+    scene.crash(&old)?;
+    watching.answered_by_others(&old)?;
+    watching.for_a_while(Duration::from_secs(20));
+    watching.mark("the API server goes on");
+    scene.api(Action::Thaw)?;
+    eventually("the lease to name the new holder", PATIENCE, || {
+        ensure!(scene.holder(0)? != old, "it names {old}");
+        Ok(())
+    })?;
+    watching.for_a_while(Duration::from_secs(10));
+    let seen = watching.finish()?;
+    seen.silent_less_than(SOON, crashed)?;
+    seen.moves(1, crashed)?;
+    seen.nobody_stale(crashed)?;
+    scene.down()
+}
+
+#[test]
+fn a_node_that_crashes_while_connections_to_the_api_server_are_dead_is_replaced() -> Result<()> {
+    let scene = Scene::up("silence", Plan::default())?;
+    let old = scene.ready()?;
+    let watching = scene.watch()?;
+    let start = watching.mark("every connection of the agents with the API server is dead without a word");
+    scene.silence_connections(&["node-1", "node-2", "node-3"])?;
+    watching.mark(format!("{old} crashes"));
+    scene.crash(&old)?;
+    watching.answered_by_others(&old)?;
+    let seen = watching.finish()?;
+    seen.silent_less_than(SOON, start)?;
+    seen.moves(1, start)?;
+    seen.nobody_stale(start)?;
+    scene.down()
+}
