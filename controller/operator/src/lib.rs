@@ -12,6 +12,7 @@ mod limited;
 mod members;
 mod metrics;
 mod outbox;
+pub mod rehearsal;
 mod status;
 mod telling;
 mod watches;

@@ -6,6 +6,7 @@ mod endpoints;
 mod leases;
 mod members;
 mod observe;
+mod rehearsed;
 mod stories;
 mod strangers;
 mod succession;
