@@ -11,6 +11,7 @@ mod lease_timing;
 mod list;
 mod operator;
 mod query;
+mod upkeep;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -18,8 +19,10 @@ pub(crate) use admin_address::AdminAddress;
 pub(crate) use agent::AgentArgs;
 pub(crate) use connection::Connection;
 pub(crate) use lease_timing::LeaseTimingArgs;
+pub(crate) use operator::DefaultIpam;
 pub(crate) use operator::OperatorArgs;
 pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs};
+pub(crate) use upkeep::{DrainArgs, SimulateArgs, SimulateCommand, UndrainArgs, WhyArgs};
 
 /// LoadBalancer addresses for bare-metal Kubernetes: handed out, announced, and moved when a node fails.
 #[derive(Debug, Parser)]
@@ -61,6 +64,14 @@ pub(crate) enum Command {
     Ips(QueryArgs),
     /// List the nodes that hold services' addresses.
     Holders(QueryArgs),
+    /// Say what a service has on the way from address to frames, what is missing, and what to do.
+    Why(WhyArgs),
+    /// Move every address away from a node, and wait until it holds none.
+    Drain(DrainArgs),
+    /// Let a drained node hold addresses again.
+    Undrain(UndrainArgs),
+    /// Show what would happen, without doing it.
+    Simulate(SimulateArgs),
     /// Show the settings a running agent or operator uses.
     Config(ConfigArgs),
 }

@@ -3,11 +3,15 @@
 pub(crate) mod agent;
 pub(crate) mod config;
 pub(crate) mod crd;
+pub(crate) mod drain;
 pub(crate) mod holders;
 pub(crate) mod ips;
 pub(crate) mod map;
 pub(crate) mod operator;
+mod plan;
+pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod why;
 
 use std::future::Future;
 

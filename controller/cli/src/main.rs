@@ -5,6 +5,7 @@
 
 mod admin;
 mod args;
+mod cluster;
 mod command;
 mod duration;
 mod foreground;
@@ -47,6 +48,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Status(asked) => command::status::run(&connection, asked),
         Command::Ips(asked) => command::ips::run(&connection, asked),
         Command::Holders(asked) => command::holders::run(&connection, asked),
+        Command::Why(asked) => command::why::run(&connection, &asked),
+        Command::Drain(drain) => command::drain::run(&connection, &drain),
+        Command::Undrain(undrain) => command::drain::undo(&connection, &undrain),
+        Command::Simulate(simulate) => command::simulate::run(&connection, &simulate),
         Command::Config(config) => command::config::run(&config),
     }
 }

@@ -85,12 +85,17 @@ fn every_field_is_known_to_its_kind() {
 }
 
 #[test]
-fn the_agent_may_touch_leases_of_its_namespace_and_nothing_else() {
+fn the_agent_may_touch_leases_read_the_members_and_nothing_else() {
     let rules = object("Role", "lightship-agent")["rules"].clone();
     let leases = json!([{
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],
         "verbs": ["get", "list", "watch", "create", "update"],
+    }, {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": [lightship_crd::members::NAME],
+        "verbs": ["get", "list", "watch"],
     }]);
     assert_eq!(rules, leases);
     let cluster_wide = |object: &Value| {

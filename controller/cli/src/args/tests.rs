@@ -127,3 +127,17 @@ fn the_connection_is_taken_on_either_side_of_the_command() {
         assert_eq!(arguments.connection.namespace, "kube-system");
     }
 }
+
+#[test]
+fn the_namespace_of_a_service_is_not_that_of_the_leases() {
+    let arguments = parse(&["why", "web", "-n", "shop"]).unwrap();
+    assert_eq!(arguments.connection.namespace, "kube-system");
+    let Command::Why(why) = arguments.command else {
+        panic!("not why");
+    };
+    assert_eq!(why.service_namespace.as_deref(), Some("shop"));
+    let Command::Why(why) = parse(&["why", "web"]).unwrap().command else {
+        panic!("not why");
+    };
+    assert_eq!(why.service_namespace, None);
+}

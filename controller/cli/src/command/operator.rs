@@ -39,7 +39,7 @@ pub(crate) fn run(connection: &Connection, args: OperatorArgs) -> anyhow::Result
             registry: Arc::new(registry),
             settings,
         };
-        foreground::run(operator.run(stop.clone()), admin, shown, stop).await
+        Box::pin(foreground::run(operator.run(stop.clone()), admin, shown, stop)).await
     })
 }
 

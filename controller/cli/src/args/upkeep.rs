@@ -1,0 +1,76 @@
+//! What the commands that explain and move are told.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{DefaultIpam, Format};
+use crate::duration;
+
+/// What only the operator knows, and a command that decides as it does has to be told.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct AsOperator {
+    /// Who gives addresses to services without a loadBalancerClass, as the operator is told.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "lbipam",
+        env = "LIGHTSHIP_DEFAULT_LB_SERVICE_IPAM"
+    )]
+    pub(crate) default_lb_service_ipam: DefaultIpam,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The service, by its name or as NAMESPACE/NAME.
+    pub(crate) service: String,
+    /// The service's namespace; without it that of the kubeconfig's context.
+    // --namespace is where Lightship's leases are, for every command.
+    #[arg(short = 'n', long, value_name = "NAMESPACE")]
+    pub(crate) service_namespace: Option<String>,
+    #[command(flatten)]
+    pub(crate) operator: AsOperator,
+    /// How the result is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// The node.
+    pub(crate) node: String,
+    /// How long to wait until the node holds no address.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+    /// Do not wait.
+    #[arg(long, conflicts_with = "timeout")]
+    pub(crate) no_wait: bool,
+    #[command(flatten)]
+    pub(crate) operator: AsOperator,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UndrainArgs {
+    /// The node.
+    pub(crate) node: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SimulateArgs {
+    #[command(subcommand)]
+    pub(crate) command: SimulateCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum SimulateCommand {
+    /// Show where the addresses of a node would go if it were drained, and which could not.
+    Drain {
+        /// The node.
+        node: String,
+        #[command(flatten)]
+        operator: AsOperator,
+        /// How the result is printed.
+        #[arg(short, long, value_enum, default_value = "table")]
+        output: Format,
+    },
+}
