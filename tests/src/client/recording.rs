@@ -9,6 +9,9 @@ use super::frames::{Heard, NUMBERS};
 /// How long an answer may take to count as one; here answers take microseconds.
 pub const IN_FLIGHT: Duration = Duration::from_millis(250);
 
+/// Between a new holder's first answer and its claim.
+const TELLS_WITHIN: Duration = Duration::from_millis(100);
+
 /// The round trips that are kept.
 const ROUND_TRIPS: usize = 100_000;
 
@@ -144,6 +147,13 @@ impl Record {
             .count()
     }
 
+    /// Whether who answers beats `best` by a claim of its own: who takes over answers first and tells everybody then.
+    fn claims_over(&self, best: Claim, answer: &Answer) -> bool {
+        let own = self.claims.iter().filter(|claim| claim.mac == answer.mac);
+        let mut told = own.filter(|claim| claim.at >= best.at && claim.at <= answer.at + TELLS_WITHIN);
+        told.any(|claim| !beaten(claim, &best))
+    }
+
     /// Answers to questions that were sent when a claim had been heard, by another than the best claimant so far. A claim
     /// reaches the client and the deposed node in one flood of the switch; `grace` is for that flood alone.
     #[must_use]
@@ -153,9 +163,7 @@ impl Record {
         let mut stale = Vec::new();
         for question in &self.questions {
             while let Some(claim) = claims.next_if(|claim| claim.at + grace <= question.sent) {
-                if rightful.is_none_or(|best| {
-                    claim.mac != best.mac && !beaten(claim, &best) || supersedes(claim, &best)
-                }) {
+                if rightful.is_none_or(|best| !beaten(claim, &best)) {
                     rightful = Some(*claim);
                 }
             }
@@ -163,7 +171,8 @@ impl Record {
             let Some(best) = rightful.filter(|_| asked) else {
                 continue;
             };
-            stale.extend(question.answers.iter().filter(|answer| answer.mac != best.mac));
+            let deposed = |answer: &&Answer| answer.mac != best.mac && !self.claims_over(best, answer);
+            stale.extend(question.answers.iter().filter(deposed));
         }
         stale
     }
@@ -173,11 +182,6 @@ impl Record {
 fn beaten(claim: &Claim, best: &Claim) -> bool {
     matches!((claim.order, best.order), (Some(new), Some(old)) if !new.beats(old))
         || claim.order.is_none() && best.order.is_some()
-}
-
-/// Whether the same claimant has a better order by now.
-fn supersedes(claim: &Claim, best: &Claim) -> bool {
-    claim.mac == best.mac && !beaten(claim, best)
 }
 
 /// All addresses, and what else happened meanwhile.
@@ -342,6 +346,16 @@ mod tests {
         let mut record = record("bbbb");
         record.claims = vec![claim(0, B, 3), claim(5, A, 2)];
         assert_eq!(record.stale(ms(0), ms(1000), ms(0)), []);
+    }
+
+    #[test]
+    fn who_takes_over_may_answer_before_it_tells() {
+        let mut record = record("aabbaa");
+        record.claims = vec![claim(0, A, 1), claim(31, B, 2)];
+        let stale = record.stale(ms(0), ms(1000), ms(2));
+        assert_eq!(stale.iter().map(|answer| answer.mac).collect::<Vec<_>>(), [A, A]);
+        record.claims.truncate(1);
+        assert_eq!(record.stale(ms(0), ms(1000), ms(2)).len(), 2, "it never told");
     }
 
     #[test]
