@@ -22,7 +22,9 @@ pub(crate) use lease_timing::LeaseTimingArgs;
 pub(crate) use operator::DefaultIpam;
 pub(crate) use operator::OperatorArgs;
 pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs};
-pub(crate) use upkeep::{DrainArgs, SimulateArgs, SimulateCommand, UndrainArgs, WhyArgs};
+pub(crate) use upkeep::{
+    CompletionArgs, DrainArgs, Shell, SimulateArgs, SimulateCommand, UndrainArgs, WhyArgs,
+};
 
 /// LoadBalancer addresses for bare-metal Kubernetes: handed out, announced, and moved when a node fails.
 #[derive(Debug, Parser)]
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Undrain(UndrainArgs),
     /// Show what would happen, without doing it.
     Simulate(SimulateArgs),
+    /// Print the script that completes this command line in a shell.
+    Completion(CompletionArgs),
     /// Show the settings a running agent or operator uses.
     Config(ConfigArgs),
 }

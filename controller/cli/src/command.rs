@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub(crate) mod agent;
+pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod crd;
 pub(crate) mod drain;

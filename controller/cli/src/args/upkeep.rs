@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DefaultIpam, Format};
 use crate::duration;
@@ -73,4 +73,22 @@ pub(crate) enum SimulateCommand {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Format,
     },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Shells that can be helped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// `source <(lightship completion bash)`
+    Bash,
+    /// `source <(lightship completion zsh)`
+    Zsh,
+    /// `lightship completion fish | source`
+    Fish,
 }
