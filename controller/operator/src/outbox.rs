@@ -120,6 +120,13 @@ impl Outbox {
         self.resting.insert(target, Rest::Paced(until));
     }
 
+    /// Nobody is busy with the object any more.
+    pub(crate) fn wake(&mut self, target: &Target) {
+        if let Some(Rest::Paced(_)) = self.resting.get(target) {
+            self.resting.remove(target);
+        }
+    }
+
     /// It is not known what a write did to the object.
     pub(crate) fn doubt(&mut self, target: Target) {
         self.doubted.insert(target.clone());
@@ -310,5 +317,19 @@ mod tests {
         assert_eq!(outbox.next_due(at(100)), Some(at(300)));
         outbox.observed(target.clone());
         assert_eq!(outbox.take_due(Lane::Services, at(101), 9), [target]);
+    }
+
+    #[test]
+    fn what_rests_is_written_later_or_when_it_is_woken() {
+        let lease = |name| Target::Lease(ServiceId::new("default", name));
+        let mut outbox = Outbox::default();
+        for name in ["a", "b"] {
+            outbox.rest(lease(name), at(2000));
+            outbox.touch(lease(name));
+        }
+        outbox.wake(&lease("b"));
+        let take = |outbox: &mut Outbox, now| outbox.take_due(Lane::Services, at(now), 9);
+        assert_eq!(take(&mut outbox, 1999), [lease("b")]);
+        assert_eq!(take(&mut outbox, 2000), [lease("a")]);
     }
 }

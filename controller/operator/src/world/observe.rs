@@ -71,6 +71,7 @@ impl World {
             }
             self.ipam.delete_service(&id, now);
             self.refresh_announceable(&id);
+            self.outbox.wake(&Target::Lease(id));
         }
         listed
     }

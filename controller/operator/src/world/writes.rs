@@ -1,13 +1,12 @@
 //! What is to be written: for each touched object the difference between what it says and what is decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::Resource as _;
-use lightship_core::binding::Announcement;
 use lightship_core::interfaces::InterfaceSelector;
 use lightship_core::inventory::LinkState;
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
@@ -274,6 +273,8 @@ impl World {
     /// Who answers because of a policy, by the leases as they are.
     fn holders(&self, policy: &PolicyName) -> Vec<Holder> {
         let mut holders = Vec::new();
+        // Hundreds of services share one policy's expressions.
+        let mut selectors = BTreeMap::new();
         for (id, binding) in &self.cluster.bindings {
             let mine = binding
                 .order
@@ -287,21 +288,41 @@ impl World {
                     service: id.to_string(),
                     addresses: announcement.addresses.iter().map(ToString::to_string).collect(),
                     node: binding.holder.to_string(),
-                    interfaces: self.interfaces(&binding.holder, announcement),
-                    since: since.map(|at| Time(at.0)),
+                    interfaces: selectors
+                        .entry(&announcement.interfaces)
+                        .or_insert_with_key(|expressions| InterfaceSelector::compile(expressions).ok())
+                        .as_ref()
+                        .map(|selector| self.interfaces(&binding.holder, selector))
+                        .unwrap_or_default(),
+                    since: since.and_then(whole_seconds),
                 });
             }
         }
         holders
     }
 
-    fn interfaces(&self, node: &NodeName, announcement: &Announcement) -> Vec<String> {
-        let Ok(selector) = InterfaceSelector::compile(&announcement.interfaces) else {
-            return vec![];
-        };
+    fn interfaces(&self, node: &NodeName, selector: &InterfaceSelector) -> Vec<String> {
         let inventory = self.cluster.heartbeats.inventory(node);
         let all = inventory.into_iter().flat_map(|inventory| &inventory.interfaces);
         let meant = all.filter(|one| one.link == LinkState::Up && selector.selects(one));
         meant.map(|interface| interface.name.clone()).collect()
+    }
+}
+
+/// A moment as a status keeps it: with a fraction, what is read back would never equal what was written.
+fn whole_seconds(moment: &MicroTime) -> Option<Time> {
+    Timestamp::from_second(moment.0.as_second()).ok().map(Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_survives_a_status() {
+        let moment = MicroTime("2026-11-21T19:48:13.899542Z".parse().unwrap());
+        let kept = whole_seconds(&moment).unwrap();
+        let read: Time = serde_json::from_value(serde_json::to_value(&kept).unwrap()).unwrap();
+        assert_eq!(read, kept);
     }
 }

@@ -9,6 +9,9 @@ use lightship_crd::{annotation, label};
 use super::*;
 use crate::bindings::LeaseWrite;
 
+/// How long a claimed lease is left alone, in milliseconds.
+const AFTER_CLAIM: u64 = 2_000;
+
 /// A leader, and the leases as the API server has them.
 struct Scene {
     world: World,
@@ -369,7 +372,7 @@ fn a_claim_that_comes_before_the_retirement_is_followed_and_one_after_it_fails()
 fn who_leaves_a_group_waits_until_claims_of_the_primary_fail() {
     let mut scene = Scene::new(&[("a", &["192.0.2.7"]), ("b", &["192.0.2.7"])]);
     scene.claim("a");
-    scene.settle();
+    scene.pass(AFTER_CLAIM);
     let (holder, _) = scene.spec("a");
     scene.take_log();
     scene.serve("b", &["192.0.2.8"]);
