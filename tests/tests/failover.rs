@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lightship_tests::{
+    Options,
     lab::network::LAN,
     scene::{Plan, Scene},
 };
@@ -30,14 +31,17 @@ fn a_crashed_node_is_replaced() -> Result<()> {
 
 #[test]
 fn five_hundred_services_of_a_crashed_node_are_all_answered_again() -> Result<()> {
-    let scene = Scene::up(
-        "mass",
-        Plan {
-            workers: 3,
-            services: 500,
-            dual: false,
-        },
-    )?;
+    // Left alone, the operator would even the load out while the one node is still being loaded.
+    let options = Options {
+        operator_flags: vec!["--rebalance=false".into()],
+        ..Options::default()
+    };
+    let plan = Plan {
+        workers: 3,
+        services: 500,
+        dual: false,
+    };
+    let scene = Scene::with("mass", plan, &options)?;
     let old = scene.ready()?;
     // The others drain into it, so that one node has them all: the worst that can crash.
     let others: Vec<String> = ["node-1", "node-2", "node-3"]
@@ -66,6 +70,9 @@ fn a_holder_whose_lan_link_is_cut_is_replaced_and_does_not_come_back_with_it() -
     let cut = watching.mark(format!("the LAN link of {old} is cut; the API link lives"));
     scene.link(&old, LAN, false)?;
     watching.answered_by_others(&old)?;
+    // As long as a hand needs for a plug. A link that flaps within a tenth of a second is another matter: until a claim
+    // reaches it, the old holder answers for some 50 ms, as `hack/bench failover --fault cut` shows.
+    watching.for_a_while(Duration::from_secs(2));
     let healed = watching.mark("the link is back");
     scene.link(&old, LAN, true)?;
     watching.for_a_while(Duration::from_secs(8));

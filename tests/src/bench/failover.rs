@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
 use lightship_tests::{
-    eventually,
+    Options, eventually,
     lab::unit::Action,
     scene::{PATIENCE, Plan, Scene, watching::FLOOD},
 };
@@ -64,14 +64,17 @@ pub(crate) fn run(runs: u32, wanted: &[Fault], report: &mut Report) -> Result<()
         scene.down()?;
     }
     for fault in mass {
-        let scene = Scene::up(
-            "bench-mass",
-            Plan {
-                services: MASS,
-                dual: false,
-                ..Plan::default()
-            },
-        )?;
+        // Left alone, the operator would even the load out while the one node is still being loaded.
+        let options = Options {
+            operator_flags: vec!["--rebalance=false".into()],
+            ..Options::default()
+        };
+        let plan = Plan {
+            services: MASS,
+            dual: false,
+            ..Plan::default()
+        };
+        let scene = Scene::with("bench-mass", plan, &options)?;
         tell(&scene, fault, fault.runs(runs), report)?;
         scene.down()?;
     }
