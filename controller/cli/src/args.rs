@@ -23,7 +23,7 @@ pub(crate) use operator::DefaultIpam;
 pub(crate) use operator::OperatorArgs;
 pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs};
 pub(crate) use upkeep::{
-    CompletionArgs, DrainArgs, Shell, SimulateArgs, SimulateCommand, UndrainArgs, WhyArgs,
+    CompletionArgs, DrainArgs, Shell, SimulateArgs, SimulateCommand, UndrainArgs, ValidateArgs, WhyArgs,
 };
 
 /// LoadBalancer addresses for bare-metal Kubernetes: handed out, announced, and moved when a node fails.
@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Undrain(UndrainArgs),
     /// Show what would happen, without doing it.
     Simulate(SimulateArgs),
+    /// Check pools, policies and services in a file, without a cluster.
+    Validate(ValidateArgs),
     /// Print the script that completes this command line in a shell.
     Completion(CompletionArgs),
     /// Show the settings a running agent or operator uses.

@@ -12,6 +12,7 @@ pub(crate) mod operator;
 mod plan;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod validate;
 pub(crate) mod why;
 
 use std::future::Future;

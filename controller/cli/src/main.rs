@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Drain(drain) => command::drain::run(&connection, &drain),
         Command::Undrain(undrain) => command::drain::undo(&connection, &undrain),
         Command::Simulate(simulate) => command::simulate::run(&connection, &simulate),
+        Command::Validate(asked) => command::validate::run(&asked),
         Command::Completion(asked) => command::completion::run(asked),
         Command::Config(config) => command::config::run(&config),
     }

@@ -1,5 +1,6 @@
 //! What the commands that explain and move are told.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -73,6 +74,18 @@ pub(crate) enum SimulateCommand {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Format,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// The file, of one or more YAML documents; - is what comes in.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) filename: PathBuf,
+    #[command(flatten)]
+    pub(crate) operator: AsOperator,
+    /// How the result is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
