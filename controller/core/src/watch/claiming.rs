@@ -50,7 +50,7 @@ impl Watch {
         }
     }
 
-    fn change(&mut self, primary: &ServiceId, change: impl FnOnce(&mut Group)) {
+    pub(super) fn change(&mut self, primary: &ServiceId, change: impl FnOnce(&mut Group)) {
         if let Some(mut group) = self.groups.remove(primary) {
             change(&mut group);
             self.keep(primary, group);

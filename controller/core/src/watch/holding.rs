@@ -159,7 +159,11 @@ impl Watch {
             if !is_same {
                 let order = Order::of_holder(before.epoch);
                 let was_former = view.former.as_ref() == Some(&self.node);
-                group.leaving = (held && was_former)
+                let is_here = self
+                    .links
+                    .values()
+                    .all(|link| !link.nic.is_up() || link.is_sure());
+                group.leaving = (held && was_former && is_here)
                     .then(|| leaving(order, &before.targets, view, now))
                     .or(group.leaving.filter(|_| was_former));
             } else if let Some(one) = &mut group.leaving {

@@ -67,6 +67,13 @@ impl Watch {
             came_back |= nic.is_up() && matches!(state, State::Back(_));
             self.links.insert(index, Link { nic, state });
         }
+        if came_back {
+            // Who was away has nothing to hand over there: its successor may answer by now.
+            let leaving = self.busy.iter().cloned().collect::<Vec<_>>();
+            for primary in leaving {
+                self.change(&primary, |group| group.leaving = None);
+            }
+        }
         if came_back && self.answers().next().is_some() {
             vec![Action::Read]
         } else {

@@ -60,3 +60,29 @@ fn somebody_who_answers_keeps_it_unsure() {
     }
     assert!(!scene.watch.is_sure_of(NIC));
 }
+
+#[test]
+fn who_comes_back_hands_nothing_over_there() {
+    let away = |moved_before_its_return: bool| {
+        let mut scene = Scene::new();
+        scene.lease(0, 1, 4, &[2, 3]);
+        scene.pass(100);
+        let down = nics(LinkState::NoCarrier);
+        scene.watch.observe_nics(down, at(scene.now));
+        let moved = GroupView {
+            former: Some(name(1)),
+            ..bound(0, 2, 5, &[1, 3])
+        };
+        if moved_before_its_return {
+            scene
+                .watch
+                .observe_group(&group(0), Some(moved.clone()), None, at(scene.now));
+        }
+        scene.pass(50);
+        scene.watch.observe_nics(nics(LinkState::Up), at(scene.now));
+        scene.read(0, moved);
+        scene.watch.answers().count()
+    };
+    assert_eq!(away(true), 0, "the move was known before the return");
+    assert_eq!(away(false), 0, "the move is read after the return");
+}
