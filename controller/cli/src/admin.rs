@@ -1,11 +1,12 @@
 //! The admin server: whether the process lives (`/healthz`) and can work (`/readyz`), its figures (`/metrics`,
 //! `OpenMetrics`) and its settings (`/config`).
 //!
-//! The port is bound before anything is started, so that an address in use is found at once.
+//! The port is bound before anything is started, so that an address in use is found first.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -16,6 +17,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::AdminAddress;
@@ -40,16 +42,30 @@ pub(crate) struct Shown {
     pub(crate) settings: Settings,
 }
 
+/// How long an address that is in use may take to become free.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A bound port, not yet served.
 #[derive(Debug)]
 pub(crate) struct Admin(TcpListener);
 
 impl Admin {
+    /// Listens. A process that was killed keeps its address until the kernel has closed all it had, which takes a packet
+    /// socket some tens of milliseconds: its successor waits for it a little.
     pub(crate) async fn bind(AdminAddress(address): AdminAddress) -> Result<Self, Error> {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| Error::Bind { address, source })?;
-        Ok(Self(listener))
+        let patient_until = Instant::now() + PATIENCE;
+        loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => return Ok(Self(listener)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patient_until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(source) => return Err(Error::Bind { address, source }),
+            }
+        }
     }
 
     /// Where it listens; tells the port when none was chosen.
