@@ -4,6 +4,7 @@ mod bad_input;
 mod bindings;
 mod gateways;
 mod leases;
+mod scene;
 mod server;
 mod writes;
 
