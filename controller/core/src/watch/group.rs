@@ -29,8 +29,6 @@ pub(super) const ABSURD_LEAD: u32 = 1000;
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) view: GroupView,
-    /// When the read that gave this view was started, if it was read rather than heard of.
-    pub(super) read: Option<Instant>,
     pub(super) leaving: Option<Leaving>,
     pub(super) usurped: Option<Usurped>,
     pub(super) fence: Option<Fence>,
@@ -98,7 +96,6 @@ impl Group {
     pub(super) fn new(view: GroupView) -> Self {
         Self {
             view,
-            read: None,
             leaving: None,
             usurped: None,
             fence: None,

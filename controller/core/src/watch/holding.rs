@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lightship_abi::order::Order;
 
-use super::group::{Api, Claim, Fence, Group, Leaving, Usurped};
+use super::group::{Api, Claim, Fence, Group, LOOK_INTERVAL, Leaving, Usurped};
 use super::view::{GroupView, Target};
 use super::{Action, Heard, Watch, Yielded};
 use crate::finding::Sight;
@@ -62,10 +62,7 @@ impl Watch {
             let leaving = group.leaving.as_ref()?;
             (Part::Leaver, leaving.order, &leaving.targets)
         };
-        let confirmed = match group.fence {
-            Some(fence) => fence.resumed,
-            None => None,
-        };
+        let confirmed = group.fence.and_then(|fence| fence.resumed);
         Some(Answer {
             primary,
             part,
@@ -108,7 +105,6 @@ impl Watch {
             Some(group) => self.succeed(group, view, now),
             None => self.take_up(view, now),
         };
-        group.read = read.or(group.read);
         if let Some(fence) = &mut group.fence
             && let Some(read) = read.filter(|read| *read >= fence.at)
         {
@@ -276,7 +272,7 @@ impl Watch {
             return;
         };
         if let Some(fence) = &mut group.fence {
-            (fence.asked, fence.next_ask) = (0, now + super::group::LOOK_INTERVAL);
+            (fence.asked, fence.next_ask) = (0, now + LOOK_INTERVAL);
         } else if let Some(order) = answer {
             // It answers by an older order, or does not know of this one.
             let Heard { nic, from, address } = heard;
@@ -287,8 +283,8 @@ impl Watch {
                 order,
             });
         }
-        if let Some(super::group::Claim::Listening { .. }) = group.claim {
-            group.claim = Some(super::group::Claim::Resting(now + super::group::LOOK_INTERVAL));
+        if let Some(Claim::Listening { .. }) = group.claim {
+            group.claim = Some(Claim::Resting(now + LOOK_INTERVAL));
         }
     }
 }

@@ -166,12 +166,9 @@ impl Watch {
         let Some(primary) = self.index.get(&address).cloned() else {
             return;
         };
-        if let Some(mut group) = self.groups.remove(&primary) {
-            group.leaving = None;
-            self.keep(&primary, group);
-            self.probing.is_stale = true;
-            self.revision += 1;
-        }
+        self.change(&primary, |group| group.leaving = None);
+        self.probing.is_stale = true;
+        self.revision += 1;
     }
 
     /// A deposed node answers still: it is told of everything that was taken from it, not only of what it answered for.
