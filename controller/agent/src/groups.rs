@@ -7,12 +7,22 @@ use lightship_core::interfaces::{InterfaceExpressionError, InterfaceSelector};
 use lightship_core::names::ServiceId;
 use lightship_core::watch::{GroupView, Target};
 
+/// How many sets of interface expressions are kept compiled.
+const MOST_SELECTORS: usize = 64;
+
 /// The bindings of all services.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     bindings: BTreeMap<ServiceId, Binding>,
     /// The services of each group, by the primary that their leases name.
     services: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
+    selectors: Selectors,
+}
+
+/// Interface expressions that were compiled before: all services of a policy have the same.
+#[derive(Debug, Default)]
+struct Selectors {
+    compiled: BTreeMap<Vec<String>, InterfaceSelector>,
 }
 
 /// A group, and which of its announcements cannot be carried out.
@@ -54,7 +64,7 @@ impl Groups {
     }
 
     /// The group of a primary, if there is such a primary: its own lease is there and names itself.
-    pub(crate) fn group(&self, primary: &ServiceId) -> Option<Laid> {
+    pub(crate) fn group(&mut self, primary: &ServiceId) -> Option<Laid> {
         let binding = self.bindings.get(primary)?;
         if binding.order.primary != *primary {
             return None;
@@ -64,7 +74,7 @@ impl Groups {
         let members = services.filter_map(|service| Some((service, self.bindings.get(service)?)));
         for (service, member) in members {
             for announcement in &member.order.announcements {
-                match InterfaceSelector::compile(&announcement.interfaces) {
+                match self.selectors.get(&announcement.interfaces) {
                     Ok(interfaces) => targets.push(Target {
                         addresses: announcement.addresses.iter().copied().collect(),
                         interfaces,
@@ -81,6 +91,21 @@ impl Groups {
             targets,
         };
         Some(Laid { view, unreadable })
+    }
+}
+
+impl Selectors {
+    fn get(&mut self, expressions: &[String]) -> Result<InterfaceSelector, InterfaceExpressionError> {
+        if let Some(selector) = self.compiled.get(expressions) {
+            return Ok(selector.clone());
+        }
+        let selector = InterfaceSelector::compile(expressions)?;
+        // Those of policies that were edited long ago are not kept for ever.
+        if self.compiled.len() >= MOST_SELECTORS {
+            self.compiled.clear();
+        }
+        self.compiled.insert(expressions.to_vec(), selector.clone());
+        Ok(selector)
     }
 }
 

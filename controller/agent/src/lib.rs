@@ -50,7 +50,7 @@ use api::{Arbiter, Connections};
 use findings::Findings;
 use heartbeat::{Heartbeat, beat_interval};
 use metrics::Metrics;
-use node::{Audit, Node, Reading, log};
+use node::{Audit, Node, Reading, Step, log};
 use standing::Standing;
 
 /// How many changes of leases are carried out together.
@@ -164,7 +164,7 @@ impl Agent {
             arbiter: Arbiter::new(Arc::clone(&self.connections), namespace),
             requests: tokio::task::JoinSet::new(),
             reading: Reading::No,
-            carried_out: 0,
+            step: Step::default(),
         };
         node.observe_nics(&mut probes, nics, clock.now());
         let ends = Ends {
@@ -192,6 +192,7 @@ impl Agent {
         loop {
             let mut audit = Audit::IfChanged;
             let next_tick = node.standing.next_tick();
+            let next_step = node.next_step();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -218,6 +219,7 @@ impl Agent {
                     node.hear(ends.probes.get_mut(), now);
                     node.standing.tick(now);
                 }
+                () = clock.until(next_step) => {}
                 () = clock.until(node.announcer.next_announcement()) => node.announcer.announce(clock.now()),
                 Some(seen) = leases.next() => {
                     for seen in seen {
@@ -243,7 +245,7 @@ impl Agent {
                     node.publish(clock.now());
                 }
             }
-            node.act(ends.probes.get_mut(), clock.now(), audit);
+            node.act(ends.probes.get_mut(), clock, audit);
             self.ready.send_replace(node.standing.view() == View::Complete);
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use lightship_core::finding::Sight;
 use lightship_core::inventory::Inventory;
@@ -12,6 +13,7 @@ use lightship_core::watch::{Action, Heard, Nic, NicIndex};
 use lightship_datapath::devices::Device;
 use lightship_datapath::probe::{ProbeError, Probes};
 use lightship_datapath::{Entry, InterfaceIndex, Wakeup, WakeupKind};
+use lightship_edge::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
@@ -22,6 +24,12 @@ use crate::error::Error;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::standing::Standing;
+
+/// How many times as long as a look at the kernel took it is left alone afterwards.
+const REST: u32 = 10;
+
+/// How long the kernel is left alone at most.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// What the API server was asked at once.
 #[derive(Debug)]
@@ -41,8 +49,19 @@ pub(crate) struct Node {
     pub(crate) requests: JoinSet<Answered>,
     /// Reads under way, and whether one more was asked for meanwhile.
     pub(crate) reading: Reading,
+    pub(crate) step: Step,
+}
+
+/// Whether the kernel is in step with what was decided. A look at the kernel takes the longer the more it holds, so after each
+/// one it is left alone for a while: what a node's death brings within that time is carried out together.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
     /// The revision that the kernel was last brought in step with.
-    pub(crate) carried_out: u64,
+    carried_out: u64,
+    /// Whether it is to be compared although nothing was decided.
+    is_asked: bool,
+    /// Until then the kernel is left alone.
+    rests: Instant,
 }
 
 /// Whether leases are being read.
@@ -56,14 +75,28 @@ pub(crate) enum Reading {
 
 impl Node {
     /// Carries out what was decided, and brings the kernel in step if that is due.
-    pub(crate) fn act(&mut self, probes: &mut Probes, now: Instant, audit: Audit) {
+    pub(crate) fn act(&mut self, probes: &mut Probes, clock: Clock, audit: Audit) {
+        let now = clock.now();
         self.perform(probes, now);
-        if audit == Audit::Now || self.standing.revision() != self.carried_out {
-            self.carried_out = self.standing.revision();
+        self.step.is_asked |= audit == Audit::Now;
+        if self.next_step().is_some_and(|due| now >= due) {
+            let carried_out = self.standing.revision();
             let reconciled = self.announcer.reconcile(&mut self.standing, now);
             log(reconciled);
             self.perform(probes, now);
+            let done = clock.now();
+            self.step = Step {
+                carried_out,
+                is_asked: false,
+                rests: done + ((done - now) * REST).min(LONGEST_REST),
+            };
         }
+    }
+
+    /// When [`Self::act`] has to bring the kernel in step, if it is not.
+    pub(crate) fn next_step(&self) -> Option<Instant> {
+        let is_behind = self.step.is_asked || self.standing.revision() != self.step.carried_out;
+        is_behind.then_some(self.step.rests)
     }
 
     fn perform(&mut self, probes: &mut Probes, now: Instant) {

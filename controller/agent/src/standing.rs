@@ -110,7 +110,7 @@ impl Standing {
             self.deleted
                 .insert(lease::bound_service(lease), lease.as_ref().clone());
         }
-        let known: Vec<_> = self.leases.keys().cloned().collect();
+        let known = self.leases.keys().cloned();
         let difference = seen.difference(known, lease::bound_service);
         let mut touched = BTreeSet::new();
         for lease in difference.applied {

@@ -308,7 +308,8 @@ impl Scene {
     }
 }
 
-/// Logs every change of a service's lease with its time.
+/// Logs every change of a service's lease with its time. The shell stamps them itself: a process for each would take the
+/// processor from what is watched.
 fn watch_leases(lab: &TestLab) -> Result<Process> {
     let columns = "custom-columns=N:.metadata.name,H:.spec.holderIdentity,T:.spec.leaseTransitions,D:.metadata.deletionTimestamp";
     let selector = format!("{}=service", lightship_crd::label::LEASE);
@@ -325,9 +326,10 @@ fn watch_leases(lab: &TestLab) -> Result<Process> {
         columns,
     ])?;
     let script = "config=$1; shift; export KUBECONFIG=$config; while true; do \"$@\" | \
-                  while read -r line; do echo \"$(date +%T.%3N) $line\"; done; sleep 1; done";
+                  while read -r line; do printf '%(%T)T.%s %s\\n' -1 \"${EPOCHREALTIME: -6:3}\" \"$line\"; done; \
+                  sleep 1; done";
     let config = lab.folder().kubeconfig().to_string_lossy().into_owned();
-    let argv: Vec<String> = ["sh", "-c", script, "sh", &config]
+    let argv: Vec<String> = ["bash", "-c", script, "bash", &config]
         .map(str::to_owned)
         .into_iter()
         .chain(kubectl.argv().iter().cloned())

@@ -30,7 +30,7 @@ impl Watch {
             if !self.is_witnessed(silence, now) {
                 continue;
             }
-            let groups = pair.silenced(silence).filter_map(|one| self.index.get(&one));
+            let groups = pair.silenced(silence).filter_map(|one| self.index.group_of(one));
             suspected.extend(groups.map(|primary| (primary.clone(), silence.since)));
         }
         let known = self
@@ -127,7 +127,7 @@ impl Watch {
                 let fence = group.fence.map(|fence| fence.order);
                 let epoch = beating(Order::of_holder(group.view.epoch), fence);
                 group.claim = None;
-                self.usurp(group, Order { epoch, rank }, now);
+                self.usurp(primary, group, Order { epoch, rank }, now);
                 self.chase(group.view.holder.clone(), primary.clone());
                 actions.push(told(
                     primary,
@@ -202,7 +202,7 @@ impl Watch {
                 Api::Away => {
                     let rank = u32::try_from(group.view.standbys.len()).unwrap_or(u32::MAX - 1) + 1;
                     let epoch = fence.order.epoch + 1;
-                    self.usurp(group, Order { epoch, rank }, now);
+                    self.usurp(primary, group, Order { epoch, rank }, now);
                     return;
                 }
             }
@@ -268,13 +268,13 @@ impl Watch {
         }
     }
 
-    fn usurp(&mut self, group: &mut Group, order: Order, now: Instant) {
+    fn usurp(&mut self, primary: &ServiceId, group: &mut Group, order: Order, now: Instant) {
         (group.fence, group.leaving, group.suspected) = (None, None, None);
         group.usurped = Some(Usurped {
             order,
             next_look: now + LOOK_INTERVAL,
         });
-        self.probing.is_stale = true;
+        self.probing.unlisted.add(primary);
         self.revision += 1;
     }
 

@@ -80,14 +80,12 @@ impl Watch {
         read: Option<Instant>,
         now: Instant,
     ) {
-        self.probing.is_stale = true;
+        self.probing.unlisted.add(primary);
         self.revision += 1;
         let before = self.groups.remove(primary);
         if let Some(group) = &before {
             for address in group.view.addresses() {
-                if self.index.get(&address) == Some(primary) {
-                    self.index.remove(&address);
-                }
+                self.index.remove(address, primary);
             }
         }
         let Some(view) = view else {
@@ -95,7 +93,7 @@ impl Watch {
             return;
         };
         for address in view.addresses() {
-            self.index.insert(address, primary.clone());
+            self.index.add(address, primary);
         }
         let held = before
             .as_ref()
@@ -238,7 +236,7 @@ impl Watch {
             }
         }
         self.keep(primary, group);
-        self.probing.is_stale = true;
+        self.probing.unlisted.add(primary);
         self.revision += 1;
         if is_news && let Some(link) = self.links.get(&yielded.nic) {
             let sight = Sight::Fenced {
@@ -256,7 +254,7 @@ impl Watch {
         if self.is_own(&heard) {
             return;
         }
-        let Some(primary) = self.index.get(&heard.address).cloned() else {
+        let Some(primary) = self.index.group_of(heard.address).cloned() else {
             return;
         };
         if self.part(&primary).is_some()

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::group::{ASK_INTERVAL, ASKS, LOOK_INTERVAL};
+use super::stations::Unlisted;
 use super::view::{Nic, NicIndex};
 use super::{Action, ReadAnswer, Watch};
 use crate::time::Instant;
@@ -51,7 +52,7 @@ impl Link {
 impl Watch {
     /// This node's interfaces as they are now.
     pub fn observe_nics(&mut self, nics: BTreeMap<NicIndex, Nic>, now: Instant) -> Vec<Action> {
-        self.probing.is_stale = true;
+        self.probing.unlisted = Unlisted::Everything;
         self.revision += 1;
         let is_first = self.links.is_empty();
         let mut came_back = false;

@@ -15,9 +15,11 @@ mod action;
 mod claiming;
 mod group;
 mod holding;
+mod index;
 mod link;
 mod pair;
 mod probing;
+mod stations;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +34,10 @@ pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};
 pub use view::{GroupView, Nic, NicIndex, Target};
 
 use group::Group;
+use index::Index;
 use link::Link;
 use probing::Probing;
+use stations::Unlisted;
 
 use crate::members::Members;
 use crate::names::{NodeName, ServiceId};
@@ -52,8 +56,7 @@ pub struct Watch {
     members: Members,
     links: BTreeMap<NicIndex, Link>,
     groups: BTreeMap<ServiceId, Group>,
-    /// The group of every address.
-    index: BTreeMap<IpAddr, ServiceId>,
+    index: Index,
     /// Groups of which time alone may change something.
     busy: BTreeSet<ServiceId>,
     /// What an earlier run of this agent left in the kernel, until the lease of its group is seen.
@@ -78,7 +81,7 @@ impl Watch {
             members: Members::default(),
             links: BTreeMap::new(),
             groups: BTreeMap::new(),
-            index: BTreeMap::new(),
+            index: Index::default(),
             busy: BTreeSet::new(),
             adopted: BTreeMap::new(),
             probing: Probing::default(),
@@ -105,7 +108,7 @@ impl Watch {
     /// Who the members are.
     pub fn observe_members(&mut self, members: Members) {
         self.members = members;
-        self.probing.is_stale = true;
+        self.probing.unlisted = Unlisted::Everything;
     }
 
     /// What an earlier run of this agent left in the kernel; before the first lease is told.
@@ -121,7 +124,7 @@ impl Watch {
             group.next(group.view.place_of(&self.node))
         });
         let links = self.links.values().filter_map(Link::next);
-        if self.probing.is_stale {
+        if !self.probing.unlisted.is_nothing() {
             return Some(Instant::default());
         }
         busy.chain(links).chain(self.expected).min()
@@ -152,7 +155,7 @@ impl Watch {
     /// The kernel yielded to a claim.
     pub fn yielded(&mut self, yielded: Yielded, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        if let Some(primary) = self.index.get(&yielded.address).cloned() {
+        if let Some(primary) = self.index.group_of(yielded.address).cloned() {
             self.yield_group(&primary, yielded, now, &mut actions);
         }
         actions
@@ -168,7 +171,7 @@ impl Watch {
             .defended
             .get(&heard.address)
             .is_none_or(|last| now - *last >= DEFENCE_INTERVAL);
-        let primary = self.index.get(&heard.address);
+        let primary = self.index.group_of(heard.address);
         let holds = primary.is_some_and(|primary| self.part(primary).is_some());
         if !due || !holds {
             return actions;

@@ -91,9 +91,8 @@ impl Pair {
         }
     }
 
-    /// The addresses to ask for from now on.
-    pub(super) fn set(&mut self, addresses: &BTreeSet<IpAddr>, now: Instant) {
-        self.addresses.retain(|address, _| addresses.contains(address));
+    /// Addresses to ask for from now on, beside those it is asked for already.
+    pub(super) fn ask_for(&mut self, addresses: &BTreeSet<IpAddr>, now: Instant) {
         for address in addresses {
             self.addresses.entry(*address).or_insert(Address {
                 since: now,
@@ -102,12 +101,21 @@ impl Pair {
                 first_missed: now,
             });
         }
-        if self
-            .pending
-            .is_some_and(|pending| !addresses.contains(&pending.address))
-        {
-            self.pending = None;
+    }
+
+    /// Addresses not to ask for any more.
+    pub(super) fn forget(&mut self, addresses: &[IpAddr]) {
+        for address in addresses {
+            self.addresses.remove(address);
+            if self.pending.is_some_and(|pending| pending.address == *address) {
+                self.pending = None;
+            }
         }
+    }
+
+    /// Whether there is nothing left to ask for.
+    pub(super) fn is_done(&self) -> bool {
+        self.addresses.is_empty()
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {

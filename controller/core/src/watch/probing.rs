@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lightship_abi::order::Order;
 
-use super::pair::{Pace, Pair};
+use super::pair::Pair;
+use super::stations::{Questions, Unlisted};
 use super::view::NicIndex;
-use super::{Action, Heard, Part, Watch};
+use super::{Action, Heard, Watch};
 use crate::inventory::Mac;
 use crate::members::Members;
 use crate::names::{NodeName, ServiceId};
@@ -43,8 +44,8 @@ pub(super) struct Station {
 
 /// A node that was deposed, and what was taken from it.
 #[derive(Clone, Debug, Default)]
-struct Chase {
-    groups: BTreeSet<ServiceId>,
+pub(super) struct Chase {
+    pub(super) groups: BTreeSet<ServiceId>,
     /// When it was last heard on an address of its own.
     alive: Option<Instant>,
 }
@@ -52,10 +53,11 @@ struct Chase {
 /// All stations that are asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Probing {
-    /// Whether leases, members or interfaces changed since the stations were listed.
-    pub(super) is_stale: bool,
+    pub(super) unlisted: Unlisted,
     pub(super) pairs: BTreeMap<Station, Pair>,
-    chases: BTreeMap<NodeName, Chase>,
+    /// What every group wants to be asked.
+    pub(super) questions: BTreeMap<ServiceId, Questions>,
+    pub(super) chases: BTreeMap<NodeName, Chase>,
     heard: BTreeMap<(NicIndex, Mac), Instant>,
     number: u32,
 }
@@ -73,9 +75,7 @@ impl Probing {
 impl Watch {
     /// Brings the list of stations up to date and counts what was missed.
     pub(super) fn look(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if std::mem::take(&mut self.probing.is_stale) {
-            self.list_stations(now);
-        }
+        self.list_stations(now);
         let mut doubted = BTreeSet::new();
         for (station, pair) in &mut self.probing.pairs {
             if pair.expire(now) && station.purpose == Purpose::Watch && pair.wants_witnesses() {
@@ -152,22 +152,22 @@ impl Watch {
 
     /// From now on a node is asked until it is sure that it does not answer any more.
     pub(super) fn chase(&mut self, node: NodeName, primary: ServiceId) {
+        self.probing.unlisted.add(&primary);
         self.probing
             .chases
             .entry(node)
             .or_default()
             .groups
             .insert(primary);
-        self.probing.is_stale = true;
     }
 
     /// The new holder answers: this node is done.
     fn has_followed(&mut self, address: IpAddr) {
-        let Some(primary) = self.index.get(&address).cloned() else {
+        let Some(primary) = self.index.group_of(address).cloned() else {
             return;
         };
         self.change(&primary, |group| group.leaving = None);
-        self.probing.is_stale = true;
+        self.probing.unlisted.add(&primary);
         self.revision += 1;
     }
 
@@ -177,7 +177,7 @@ impl Watch {
             return;
         };
         actions.extend(pair.addresses().filter_map(|address| {
-            let answer = self.answer(self.index.get(&address)?)?;
+            let answer = self.answer(self.index.group_of(address)?)?;
             Some(Action::ClaimTo {
                 nic: station.nic,
                 to: station.mac,
@@ -189,9 +189,13 @@ impl Watch {
 
     /// A deposed node that answers for its own addresses and not for those that were taken from it has understood.
     fn end_chases(&mut self, now: Instant) {
-        let Probing { pairs, chases, .. } = &mut self.probing;
+        let Probing {
+            pairs,
+            chases,
+            unlisted,
+            ..
+        } = &mut self.probing;
         let members = &self.members;
-        let before = chases.len();
         chases.retain(|node, chase| {
             let mut its = pairs
                 .iter()
@@ -201,9 +205,12 @@ impl Watch {
             let is_silent = its.all(|(_, pair)| pair.misses() >= super::MISSES);
             let is_alive = chase.alive.is_some_and(|at| now - at <= LATELY);
             let knows = is_asked && is_silent && is_alive;
-            members.nodes.contains_key(node) && !knows
+            let goes_on = members.nodes.contains_key(node) && !knows;
+            if !goes_on {
+                chase.groups.iter().for_each(|primary| unlisted.add(primary));
+            }
+            goes_on
         });
-        self.probing.is_stale |= before != chases.len();
     }
 
     fn ask_witnesses(&self, nic: NicIndex, suspect: &NodeName, actions: &mut Vec<Action>) {
@@ -239,67 +246,6 @@ impl Watch {
         let mut interfaces = self.members.nodes.get(node)?.iter();
         let interface = interfaces.find(|one| one.mac == Some(mac))?;
         interface.addresses.iter().copied().min_by_key(IpAddr::is_ipv6)
-    }
-
-    fn list_stations(&mut self, now: Instant) {
-        let mut wanted: BTreeMap<Station, (NodeName, BTreeSet<IpAddr>)> = BTreeMap::new();
-        for (primary, group) in &self.groups {
-            let view = &group.view;
-            let mut ask = |purpose, node: &NodeName| {
-                for (station, addresses) in self.stations(purpose, node, view) {
-                    let entry = wanted
-                        .entry(station)
-                        .or_insert_with(|| (node.clone(), BTreeSet::new()));
-                    entry.1.extend(addresses);
-                }
-            };
-            let part = self.part(primary);
-            if view.holder != self.node && view.place_of(&self.node).is_some() && part.is_none() {
-                ask(Purpose::Watch, &view.holder);
-            }
-            if part == Some(Part::Leaver) {
-                ask(Purpose::Handover, &view.holder);
-            }
-            if matches!(part, Some(Part::Holder | Part::Usurper)) {
-                let taken = |(_, chase): &(&NodeName, &Chase)| chase.groups.contains(primary);
-                for (node, _) in self.probing.chases.iter().filter(taken) {
-                    ask(Purpose::Chase, node);
-                }
-            }
-        }
-        let pairs = &mut self.probing.pairs;
-        pairs.retain(|station, _| wanted.contains_key(station));
-        for (station, (node, addresses)) in wanted {
-            let pace = match station.purpose {
-                Purpose::Watch => Pace::OnceHeard,
-                Purpose::Chase | Purpose::Handover => Pace::Always,
-            };
-            let pair = pairs.entry(station).or_insert_with(|| Pair::new(node, pace, now));
-            pair.set(&addresses, now);
-        }
-    }
-
-    /// Every way from this node to another on which the group is announced by both.
-    fn stations<'a>(
-        &'a self,
-        purpose: Purpose,
-        node: &'a NodeName,
-        view: &'a super::GroupView,
-    ) -> impl Iterator<Item = (Station, BTreeSet<IpAddr>)> + 'a {
-        let up = self.links.iter().filter(|(_, link)| link.nic.is_up());
-        up.flat_map(move |(nic, link)| {
-            let theirs = self.members.nodes.get(node).into_iter().flatten();
-            theirs.filter_map(move |interface| {
-                let station = Station {
-                    purpose,
-                    nic: *nic,
-                    mac: interface.mac?,
-                };
-                let here: BTreeSet<IpAddr> = view.on(&link.nic.interface).collect();
-                let both: BTreeSet<IpAddr> = view.on(interface).filter(|one| here.contains(one)).collect();
-                (!both.is_empty()).then_some((station, both))
-            })
-        })
     }
 }
 

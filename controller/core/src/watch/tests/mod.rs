@@ -6,6 +6,7 @@ mod fence;
 mod handover;
 mod link;
 mod probing;
+mod stations;
 mod without_api;
 mod witness;
 
