@@ -29,11 +29,11 @@ fn services(client: &Client) -> Api<Service> {
     Api::namespaced(client.clone(), NAMESPACE)
 }
 
-fn name(number: u32) -> String {
+pub(crate) fn name(number: u32) -> String {
     format!("bench-{number:05}")
 }
 
-fn service(name: &str, class: Option<&str>) -> Result<Service> {
+fn service(name: &str, class: &str) -> Result<Service> {
     Ok(serde_json::from_value(json!({
         "metadata": {"name": name},
         "spec": {
@@ -43,25 +43,6 @@ fn service(name: &str, class: Option<&str>) -> Result<Service> {
             "ports": [{"port": 80}],
         },
     }))?)
-}
-
-/// Creates services of type `LoadBalancer`, numbered from zero.
-pub(crate) async fn create(client: &Client, count: u32) -> Result<()> {
-    let api = services(client);
-    let create = |number: u32| {
-        let api = api.clone();
-        async move {
-            api.create(&PostParams::default(), &service(&name(number), None)?)
-                .await
-                .map(drop)
-                .context("failed to create a service")
-        }
-    };
-    stream::iter(0..count)
-        .map(create)
-        .buffer_unordered(32)
-        .try_collect()
-        .await
 }
 
 /// How long a bare client takes to write an address and a condition into the status of `range`'s services, with so
@@ -190,11 +171,8 @@ pub(crate) fn is_judged(service: &Service, reason: &str) -> bool {
 pub(crate) async fn hand_overs(client: &Client, times: u32) -> Result<(Vec<Duration>, Vec<Duration>)> {
     let api = services(client);
     // Another controller's, so that the operator leaves it alone.
-    api.create(
-        &PostParams::default(),
-        &service("trip", Some("bench.example/nobody"))?,
-    )
-    .await?;
+    api.create(&PostParams::default(), &service("trip", "bench.example/nobody")?)
+        .await?;
     let all = api.list(&ListParams::default()).await?;
     let owner = all.items.into_iter().find(has_address);
     let mut owner = owner

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::observer::{self, Observer};
 use crate::report::{Figure, Report};
+use crate::stored;
 use crate::usage::{self, Usage};
 
 /// How long nothing may be written before the operator counts as at rest.
@@ -64,7 +65,7 @@ async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
     lab.operator(Action::Kill, 1)?;
     let client = api::client(&lab.folder().kubeconfig()).await?;
     let writer = api::client(&lab.folder().component_kubeconfig("operator-1")).await?;
-    api::create(&client, services).await?;
+    stored::create(lab, &client, services).await?;
     let at_once = api::best_concurrency(&writer, services).await?;
     let alone = bare(lab, &client, &writer, services, at_once, 0).await?;
     let watched = bare(lab, &client, &writer, services, at_once, 2).await?;

@@ -10,6 +10,7 @@ mod observer;
 mod report;
 mod rest;
 mod spread;
+mod stored;
 mod usage;
 
 use std::path::PathBuf;
