@@ -320,6 +320,32 @@ mod tests {
     }
 
     #[test]
+    fn no_pause_is_longer_than_half_a_minute() {
+        let target = Target::Service(ServiceId::new("default", "web"));
+        let mut outbox = Outbox::default();
+        for _ in 0..100 {
+            outbox.failed(target.clone(), at(0));
+        }
+        assert_eq!(outbox.next_due(at(0)), Some(at(30_000)));
+    }
+
+    #[test]
+    fn a_summary_found_right_is_not_looked_at_again_at_every_change() {
+        let mut outbox = Outbox::default();
+        let (pool, service) = (
+            Target::Pool("p".into()),
+            Target::Service(ServiceId::new("default", "web")),
+        );
+        for target in [&pool, &service] {
+            outbox.found_right(target.clone(), at(0));
+            outbox.touch(target.clone());
+        }
+        assert_eq!(outbox.take_due(Lane::Services, at(0), 9), [service]);
+        assert_eq!(outbox.take_due(Lane::Summaries, at(999), 9), []);
+        assert_eq!(outbox.take_due(Lane::Summaries, at(1_000), 9), [pool]);
+    }
+
+    #[test]
     fn what_rests_is_written_later_or_when_it_is_woken() {
         let lease = |name| Target::Lease(ServiceId::new("default", name));
         let mut outbox = Outbox::default();

@@ -250,9 +250,8 @@ impl World {
         if !self.is_complete() {
             return vec![];
         }
-        let changed = self.ipam.take_changed();
-        for id in &changed {
-            self.refresh_announceable(id);
+        for id in self.ipam.take_changed() {
+            self.refresh_announceable(id.name());
         }
         for name in self.ipam.take_changed_pools() {
             self.outbox.touch(Target::Pool(name));

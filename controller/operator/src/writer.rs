@@ -234,3 +234,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use lightship_core::ipam::{Intervals, Ipam};
+use lightship_core::ipam::{Free, Ipam};
 use lightship_core::names::ServiceId;
 use lightship_core::service::{Requested, Service};
 
@@ -39,7 +39,7 @@ pub(crate) fn by_name(name: &str) -> Result<Vec<f64>, Failure> {
 
 /// The free addresses alone.
 fn intervals() -> Result<Vec<f64>, Failure> {
-    let mut free = Intervals::default();
+    let mut free = Free::default();
     free.give_range(0, (1 << 20) - 1);
     let start = processor()?;
     for _ in 0..MILLION {

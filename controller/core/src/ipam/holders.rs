@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::pages::Pages;
 use super::range::{Family, PerFamily, Range, number};
 use super::services::Id;
 use super::sharing::SharingKey;
@@ -11,7 +12,7 @@ use super::sharing::SharingKey;
 #[derive(Clone, Debug)]
 enum Sharers {
     One(Id),
-    Several(Vec<Id>),
+    Several(Box<[Id]>),
 }
 
 impl Sharers {
@@ -26,7 +27,7 @@ impl Sharers {
         match ids.len() {
             0 => None,
             1 => ids.pop().map(Self::One),
-            _ => Some(Self::Several(ids)),
+            _ => Some(Self::Several(ids.into())),
         }
     }
 }
@@ -34,14 +35,14 @@ impl Sharers {
 /// The services of every address in use, and the addresses of every sharing key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holders {
-    by_address: PerFamily<BTreeMap<u128, Sharers>>,
+    by_address: PerFamily<Pages<Sharers>>,
     by_key: BTreeMap<SharingKey, BTreeMap<IpAddr, usize>>,
 }
 
 impl Holders {
     /// The services that have an address.
     pub(super) fn of(&self, address: IpAddr) -> &[Id] {
-        let sharers = self.by_address.get(Family::of(address)).get(&number(address));
+        let sharers = self.by_address.get(Family::of(address)).get(number(address));
         sharers.map_or(&[], Sharers::as_slice)
     }
 
@@ -49,8 +50,8 @@ impl Holders {
     pub(super) fn within(&self, range: Range) -> impl Iterator<Item = (IpAddr, &[Id])> {
         let (first, last) = range.bounds();
         let family = range.family();
-        let held = self.by_address.get(family).range(first..=last);
-        held.map(move |(number, sharers)| (family.address(*number), sharers.as_slice()))
+        let held = self.by_address.get(family).range(first, last);
+        held.map(move |(number, sharers)| (family.address(number), sharers.as_slice()))
     }
 
     /// Addresses that services with this key have, sorted.
@@ -70,7 +71,7 @@ impl Holders {
             let mut ids = before.as_slice().to_vec();
             let place = ids.partition_point(|one| one < id);
             ids.insert(place, id.clone());
-            held.insert(number(address), Sharers::Several(ids));
+            held.insert(number(address), Sharers::Several(ids.into()));
         }
         self.add_key(address, key);
         is_first
@@ -80,7 +81,7 @@ impl Holders {
     pub(super) fn remove(&mut self, address: IpAddr, id: &Id, key: Option<&SharingKey>) -> bool {
         self.remove_key(address, key);
         let held = self.by_address.get_mut(Family::of(address));
-        let Some(before) = held.remove(&number(address)) else {
+        let Some(before) = held.remove(number(address)) else {
             return true;
         };
         let others = before.as_slice().iter().filter(|one| *one != id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Numbers as disjoint, non-adjacent intervals, by their first number.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Intervals {
+pub(super) struct Intervals {
     intervals: BTreeMap<u128, u128>,
     /// One less than the count, so that all of IPv6 fits; `None` for the empty set.
     count_less_one: Option<u128>,
@@ -12,8 +12,7 @@ pub struct Intervals {
 
 impl Intervals {
     /// The lowest number within `first..=last`.
-    #[must_use]
-    pub fn lowest_in(&self, first: u128, last: u128) -> Option<u128> {
+    pub(super) fn lowest_in(&self, first: u128, last: u128) -> Option<u128> {
         if self.contains(first) {
             return Some(first);
         }
@@ -22,20 +21,17 @@ impl Intervals {
     }
 
     /// Whether the number is in the set.
-    #[must_use]
-    pub fn contains(&self, number: u128) -> bool {
+    pub(super) fn contains(&self, number: u128) -> bool {
         self.at_or_before(number).is_some_and(|(_, to)| to >= number)
     }
 
     /// Whether nothing is in the set.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.intervals.is_empty()
     }
 
     /// How many there are, the highest number for all of IPv6.
-    #[must_use]
-    pub fn count(&self) -> u128 {
+    pub(super) fn count(&self) -> u128 {
         self.count_less_one
             .map_or(0, |less_one| less_one.saturating_add(1))
     }
@@ -46,7 +42,7 @@ impl Intervals {
     }
 
     /// Takes one number out; false when it was not there.
-    pub fn take(&mut self, number: u128) -> bool {
+    pub(super) fn take(&mut self, number: u128) -> bool {
         let Some((from, to)) = self.intervals.range_mut(..=number).next_back() else {
             return false;
         };
@@ -90,7 +86,7 @@ impl Intervals {
     }
 
     /// Puts one number in; false when it was there already.
-    pub fn give(&mut self, number: u128) -> bool {
+    pub(super) fn give(&mut self, number: u128) -> bool {
         let next = number.checked_add(1);
         let mut near = self
             .intervals
@@ -120,7 +116,7 @@ impl Intervals {
     }
 
     /// Puts all of `first..=last` in.
-    pub fn give_range(&mut self, first: u128, last: u128) {
+    pub(super) fn give_range(&mut self, first: u128, last: u128) {
         self.take_range(first, last);
         let start = first
             .checked_sub(1)

@@ -219,16 +219,14 @@ impl Ipam {
         self.graces.queue.first().map(|(until, _)| *until)
     }
 
-    /// Services whose allocation changed since the last call.
-    pub fn take_changed(&mut self) -> BTreeSet<ServiceId> {
-        let mut changed = BTreeSet::new();
-        for id in self.changed.drain(..) {
-            // A deleted service has no allocation any more.
-            if let Some(tracked) = self.services.get_mut(&id) {
-                tracked.is_changed = false;
-                changed.insert(id.name().clone());
-            }
-        }
+    /// Services whose allocation changed since the last call, in the order it did.
+    pub fn take_changed(&mut self) -> Vec<Id> {
+        let mut changed = std::mem::take(&mut self.changed);
+        // A deleted service has no allocation any more.
+        changed.retain(|id| {
+            let tracked = self.services.get_mut(id);
+            tracked.is_some_and(|tracked| std::mem::take(&mut tracked.is_changed))
+        });
         changed
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::block::Block;
 use super::conflict::Conflict;
+use super::free::Free;
 use super::intervals::Intervals;
 use super::pools::Cover;
 use super::range::{Family, PerFamily, Range, number};
@@ -94,7 +95,7 @@ pub(super) type Rank = Arc<(Reverse<i32>, Timestamp, PoolName)>;
 pub(super) struct Pool {
     pub(super) spec: PoolSpec,
     pub(super) conflict: Option<Conflict>,
-    free: PerFamily<Intervals>,
+    free: PerFamily<Free>,
     usable: PerFamily<Intervals>,
     reserved: PerFamily<Intervals>,
     /// Blocks that have a free address, in the order written.
@@ -109,15 +110,15 @@ impl Pool {
     /// A pool of which nothing is taken yet.
     pub(super) fn new(spec: PoolSpec) -> Self {
         let (mut usable, mut reserved) = (PerFamily::default(), PerFamily::default());
+        let mut free = PerFamily::<Free>::default();
         for block in &spec.blocks {
+            let (first, last) = block.usable.bounds();
             add(&mut usable, &block.usable);
+            free.get_mut(block.usable.family()).give_range(first, last);
         }
-        for range in &spec.reserved {
-            add(&mut reserved, range);
-        }
-        let mut free = usable.clone();
         for range in &spec.reserved {
             let (first, last) = range.bounds();
+            add(&mut reserved, range);
             free.get_mut(range.family()).take_range(first, last);
         }
         let ends = spec.blocks.iter().flat_map(|block| {

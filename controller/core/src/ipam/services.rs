@@ -10,7 +10,7 @@ use super::machine::Tracked;
 use crate::names::ServiceId;
 
 /// The hash of a name. It has no secret, so that runs repeat; nothing depends on its order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digest(u64);
 
 impl Digest {
@@ -23,7 +23,7 @@ impl Digest {
 
 /// A service: its place in the table and its name, by which it orders. The name is stored once.
 #[derive(Clone, Debug)]
-pub(super) struct Id(Arc<Entry>);
+pub struct Id(Arc<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -34,7 +34,8 @@ struct Entry {
 
 impl Id {
     /// Its name.
-    pub(super) fn name(&self) -> &ServiceId {
+    #[must_use]
+    pub fn name(&self) -> &ServiceId {
         &self.0.name
     }
 }
@@ -65,7 +66,8 @@ impl Ord for Id {
 /// The services.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services {
-    names: HashTable<Id>,
+    /// With their digests, so that the table grows without a look at the names.
+    names: HashTable<(Digest, Id)>,
     table: Vec<Option<Tracked>>,
     vacant: Vec<usize>,
 }
@@ -73,7 +75,10 @@ pub(super) struct Services {
 impl Services {
     /// The service of a name.
     pub(super) fn find(&self, digest: Digest, name: &ServiceId) -> Option<&Id> {
-        self.names.find(digest.0, |id| id.name() == name)
+        let found = self
+            .names
+            .find(digest.0, |(known, id)| *known == digest && id.name() == name);
+        found.map(|(_, id)| id)
     }
 
     /// What is known of a service; `None` when it was deleted meanwhile.
@@ -102,7 +107,8 @@ impl Services {
             Some(vacant) => *vacant = tracked,
             None => self.table.push(tracked),
         }
-        self.names.insert_unique(digest.0, id.clone(), |id| id.0.digest.0);
+        self.names
+            .insert_unique(digest.0, (digest, id.clone()), |(digest, _)| digest.0);
         id
     }
 
@@ -115,7 +121,7 @@ impl Services {
             *taken = None;
             self.vacant.push(id.0.place);
         }
-        if let Ok(name) = self.names.find_entry(id.0.digest.0, |one| one == id) {
+        if let Ok(name) = self.names.find_entry(id.0.digest.0, |(_, one)| one == id) {
             name.remove();
         }
     }

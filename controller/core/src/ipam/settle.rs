@@ -114,15 +114,20 @@ impl Ipam {
 
     /// A satisfied service gives back what it does not ask for; an unsatisfied one keeps what it has.
     fn drop_unasked(&mut self, id: &Id, service: &Service) {
-        for address in self.held(id) {
-            let cause = if service.names_addresses() {
-                (!service.requests(address)).then_some(Cause::NotRequested)
+        let unasked = |address: &IpAddr| {
+            if service.names_addresses() {
+                (!service.requests(*address)).then_some(Cause::NotRequested)
             } else {
-                (!service.families.contains(&Family::of(address))).then_some(Cause::FamilyNotAsked)
-            };
-            if let Some(cause) = cause {
-                self.lose(id, address, cause);
+                (!service.families.contains(&Family::of(*address))).then_some(Cause::FamilyNotAsked)
             }
+        };
+        let tracked = self.services.get(id);
+        let held = tracked.into_iter().flat_map(|tracked| &tracked.held);
+        let goes: Vec<_> = held
+            .filter_map(|address| Some((*address, unasked(address)?)))
+            .collect();
+        for (address, cause) in goes {
+            self.lose(id, address, cause);
         }
     }
 
@@ -138,6 +143,8 @@ impl Ipam {
         };
         let service = Arc::clone(&tracked.service);
         tracked.released.retain(|lost| lost.address != address);
+        // Nearly always it is the only one.
+        tracked.held.reserve_exact(1);
         tracked.held.push(address);
         tracked.order();
         let key = service.sharing.as_ref().map(|sharing| &sharing.key);

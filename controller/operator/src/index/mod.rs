@@ -4,6 +4,8 @@ pub(crate) mod node;
 pub(crate) mod policy;
 pub(crate) mod pool;
 pub(crate) mod service;
+#[cfg(test)]
+mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use lightship_core::selector::{Selector, SelectorError};

@@ -105,4 +105,27 @@ mod tests {
         again.set(saying("True", ""));
         assert_eq!(again.into_list()[0].last_transition_time, Time(late));
     }
+
+    #[test]
+    fn what_is_said_again_is_said_of_the_generation_at_hand() {
+        let early = Timestamp::from_second(1).unwrap();
+        let mut first = Conditions::new(&[], Some(1), early);
+        first.set(saying("False", ""));
+        let list = first.into_list();
+        let mut again = Conditions::new(&list, Some(2), Timestamp::from_second(2).unwrap());
+        again.set(saying("False", ""));
+        let list = again.into_list();
+        assert_eq!(
+            (list[0].observed_generation, &list[0].last_transition_time),
+            (Some(2), &Time(early))
+        );
+    }
+
+    #[test]
+    fn a_message_is_no_longer_than_the_api_server_takes() {
+        let mut conditions = Conditions::new(&[], None, Timestamp::UNIX_EPOCH);
+        conditions.set(saying("True", &"é".repeat(20_000)));
+        let said = conditions.into_list().remove(0).message;
+        assert!(said.len() <= 32_768 && said.len() > 32_700 && said.ends_with("é…"));
+    }
 }

@@ -153,7 +153,7 @@ fn notes(before: &[Condition], status: &PoolStatus, report: &PoolReport) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    use lightship_core::ipam::Counts;
+    use lightship_core::ipam::{Conflict, Counts, Range};
     use lightship_core::names::ServiceId;
 
     use super::*;
@@ -237,5 +237,33 @@ mod tests {
         let change = update(&pool(None), &bad, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(change.notes[1].reason, "BadBlock");
         assert!(change.notes[1].message.contains("block 2: failed"));
+    }
+
+    #[test]
+    fn a_conflict_is_told_when_it_comes_and_when_it_goes() {
+        let range = Range::new([10, 0, 10, 0].into(), [10, 0, 10, 255].into()).unwrap();
+        let conflict = Conflict {
+            range,
+            with: "other".into(),
+            with_range: range,
+        };
+        let conflicting = PoolReport {
+            conflict: Some(conflict),
+            ..report()
+        };
+        let mut known = None;
+        let mut told = |report: &PoolReport| {
+            let change = update(&pool(known.take()), report, Timestamp::UNIX_EPOCH).unwrap();
+            known = serde_json::from_value(change.patch["status"].clone()).ok();
+            let reasons = change.notes.iter().map(|note| note.reason);
+            reasons.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&conflicting), ["PoolConflict"]);
+        let more = PoolReport {
+            omitted: 1,
+            ..conflicting
+        };
+        assert_eq!(told(&more), [] as [&str; 0]);
+        assert_eq!(told(&report()), ["PoolConflictResolved"]);
     }
 }

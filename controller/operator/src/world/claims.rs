@@ -176,3 +176,43 @@ impl Claims {
         self.by_service.get(id).map(|claim| claim.stage)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::after_start(Duration::from_secs(seconds))
+    }
+
+    fn claimed() -> (Claims, ServiceId, IpAddr) {
+        let mut claims = Claims::new(Duration::from_secs(4));
+        let (id, address) = (ServiceId::new("default", "web"), IpAddr::from([10, 0, 10, 0]));
+        claims.sent(&id, Some(7), vec![address]);
+        (claims, id, address)
+    }
+
+    #[test]
+    fn only_a_later_version_ends_a_claim() {
+        let (mut claims, id, address) = claimed();
+        for version in [Some(6), Some(7)] {
+            assert_eq!(claims.seen(&id, version), BTreeSet::new());
+            assert_eq!(claims.services(&address).count(), 1);
+        }
+        assert_eq!(claims.seen(&id, Some(8)), BTreeSet::from([address]));
+        assert_eq!(claims.services(&address).count(), 0);
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_an_earlier_write_that_was_not_answered() {
+        let (mut claims, id, address) = claimed();
+        claims.unanswered(&id);
+        claims.sent(&id, Some(7), vec![]);
+        assert_eq!(claims.refused(&id), BTreeSet::new());
+        assert_eq!(claims.unanswered_services(&address).count(), 1);
+        assert_eq!(claims.read(&id, at(0)), BTreeSet::new());
+        assert_eq!(claims.refused(&id), BTreeSet::new());
+        assert_eq!(claims.advance(at(5)), std::slice::from_ref(&id));
+        assert_eq!(claims.read(&id, at(5)), BTreeSet::from([address]));
+    }
+}

@@ -86,6 +86,11 @@ fn running(pools: Vec<PoolSpec>, services: Vec<Service>) -> Ipam {
     ipam
 }
 
+fn changed(ipam: &mut Ipam) -> Vec<ServiceId> {
+    let changed = ipam.take_changed();
+    changed.iter().map(|id| id.name().clone()).collect()
+}
+
 fn addresses(ipam: &Ipam, name: &str) -> Vec<String> {
     ipam.allocation(&id(name))
         .unwrap()

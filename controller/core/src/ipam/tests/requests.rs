@@ -20,7 +20,7 @@ fn the_first_service_on_a_pool_gets_its_lowest_address() {
             used: 1
         }
     );
-    assert_eq!(ipam.take_changed(), [id("web")].into());
+    assert_eq!(changed(&mut ipam), [id("web")]);
 }
 
 #[test]

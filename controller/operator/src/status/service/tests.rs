@@ -147,3 +147,71 @@ fn a_service_that_somebody_else_serves_is_not_touched() {
     };
     assert_eq!(update(&observed, foreign, Timestamp::UNIX_EPOCH), None);
 }
+
+#[test]
+fn an_ingress_that_stays_is_not_written() {
+    let observed =
+        web(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.10.0", "hostname": "web.example"}]}}));
+    let (allocation, none) = (given("10.0.10.0"), BTreeSet::new());
+    let outcome = Outcome::Unwanted(Unwanted::NoPolicy);
+    let change = update(
+        &observed,
+        decided(&allocation, &outcome, &none),
+        Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
+    assert_eq!(change.patch["status"].get("loadBalancer"), None);
+    assert_eq!(change.patch["status"]["conditions"][0]["reason"], "satisfied");
+}
+
+#[test]
+fn a_foreign_address_that_is_gone_is_told_as_resolved() {
+    let observed = web(&json!({
+        "loadBalancer": {"ingress": [{"ip": "10.0.10.0"}]},
+        "conditions": [{"type": names::FOREIGN_ADDRESS, "status": "True", "reason": names::REASON_FOREIGN, "message": "",
+                        "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+    }));
+    let (allocation, none) = (given("10.0.10.0"), BTreeSet::new());
+    let outcome = Outcome::Unwanted(Unwanted::NoPolicy);
+    let change = update(
+        &observed,
+        decided(&allocation, &outcome, &none),
+        Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
+    let said = &change.patch["status"]["conditions"][0];
+    assert_eq!(
+        (&said["type"], &said["status"], &said["reason"]),
+        (
+            &json!(names::FOREIGN_ADDRESS),
+            &json!("False"),
+            &json!(names::REASON_RESOLVED)
+        )
+    );
+}
+
+#[test]
+fn a_condition_that_stays_bad_is_not_told_again_when_something_else_changes() {
+    let observed = web(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.10.0"}]}}));
+    let no_pool = Reason::NoPool {
+        family: Family::V6,
+        missed: vec![],
+    };
+    let allocation = Allocation {
+        verdict: Some(Verdict::Unsatisfied(vec![no_pool])),
+        ..given("10.0.10.0")
+    };
+    let none = BTreeSet::new();
+    let told = |observed: &Service, why: Unwanted| {
+        let outcome = Outcome::Unwanted(why);
+        let decided = decided(&allocation, &outcome, &none);
+        let change = update(observed, decided, Timestamp::UNIX_EPOCH).unwrap();
+        let reasons: Vec<_> = change.notes.iter().map(|note| note.reason).collect();
+        (change.patch["status"]["conditions"].clone(), reasons)
+    };
+    let (conditions, reasons) = told(&observed, Unwanted::NoAddress);
+    assert_eq!(reasons, ["RequestUnsatisfied"]);
+    let mut settled = observed.clone();
+    settled.status.as_mut().unwrap().conditions = serde_json::from_value(conditions).unwrap();
+    assert_eq!(told(&settled, Unwanted::NoPolicy).1, ["NotAnnounced"]);
+}

@@ -1,5 +1,6 @@
 //! Whole leaders against a small API server: what is lost, refused, late or not answered never shows an address twice.
 
+mod answers;
 mod bad_input;
 mod bindings;
 mod gateways;
@@ -103,7 +104,8 @@ fn due(world: &mut World, server: &mut Server, now: Instant) -> Vec<Write> {
 
 /// Carries out what is due until nothing is.
 fn settle(world: &mut World, server: &mut Server, now: Instant) {
-    loop {
+    for round in 0.. {
+        assert!(round < 50, "it does not come to rest");
         let writes = due(world, server, now);
         if writes.is_empty() {
             return;

@@ -223,6 +223,85 @@ fn only_a_leader_that_knows_what_its_writes_did_hands_over() {
 }
 
 #[test]
+fn what_a_watch_shows_later_than_the_answer_and_older_changes_nothing() {
+    let mut server = Server::default();
+    server.put_pool(&pool("p", "10.0.10.0/24"));
+    server.put(&plain("web"));
+    let before = server.service("web").unwrap();
+    let mut world = leader(&server, at(0));
+    settle(&mut world, &mut server, at(0));
+    let late = Change::Service(Seen::Applied(Box::new(before)));
+    world.observe(late, at(1));
+    assert_eq!(due(&mut world, &mut server, at(1)).len(), 0);
+    assert_eq!(server.shows("web"), ["10.0.10.0"]);
+}
+
+#[test]
+fn a_pool_counts_what_was_given_within_a_second() {
+    let used = |server: &Server| server.pool_condition("p", lightship_crd::condition::pool::IPS_USED);
+    let mut server = Server::default();
+    server.put_pool(&pool("p", "10.0.10.0/24"));
+    let mut world = leader(&server, at(0));
+    settle(&mut world, &mut server, at(0));
+    server.put(&plain("web"));
+    see(&mut world, &server, "web", at(1));
+    settle(&mut world, &mut server, at(1));
+    assert_eq!(used(&server), "Unknown noreason 0");
+    assert_eq!(world.next_deadline(at(1)), Some(at(1_000)));
+    settle(&mut world, &mut server, at(1_000));
+    assert_eq!(used(&server), "Unknown noreason 1");
+}
+
+#[test]
+fn the_address_of_a_refused_write_is_free_for_another() {
+    let mut server = Server::default();
+    server.put_pool(&pool("p", "10.0.10.0/32"));
+    server.put(&plain("a"));
+    let mut world = leader(&server, at(0));
+    assert_eq!(due(&mut world, &mut server, at(0)).len(), 1);
+    let mut turned = pool("p", "10.0.10.0/32");
+    let only = json!({"matchLabels": {"io.kubernetes.service.name": "b"}});
+    turned.spec.service_selector = serde_json::from_value(only).unwrap();
+    server.put_pool(&turned);
+    let turned = Box::new(server.pools().remove(0));
+    world.observe(Change::Pool(Seen::Applied(turned)), at(1));
+    server.put(&plain("b"));
+    see(&mut world, &server, "b", at(2));
+    let early = due(&mut world, &mut server, at(3));
+    assert!(
+        early.iter().all(|write| write.target != target("b")),
+        "the write to a may be carried out yet"
+    );
+    world.refused(target("a"), at(4));
+    let shows = due(&mut world, &mut server, at(5));
+    let shows = shows.iter().find(|write| write.target == target("b"));
+    server.carry_out(shows.unwrap()).unwrap();
+    assert_eq!(server.shows("b"), ["10.0.10.0"]);
+}
+
+#[test]
+fn a_deleted_services_address_is_free_whatever_became_of_its_write() {
+    let mut server = Server::default();
+    server.put_pool(&pool("p", "10.0.10.0/32"));
+    server.put(&plain("a"));
+    let mut world = leader(&server, at(0));
+    let late = due(&mut world, &mut server, at(0)).remove(0);
+    world.unanswered(target("a"), at(5_000));
+    let gone = server.delete("a");
+    world.observe(Change::Service(Seen::Deleted(Box::new(gone))), at(5_001));
+    server.put(&plain("b"));
+    see(&mut world, &server, "b", at(5_002));
+    settle(&mut world, &mut server, at(5_003));
+    assert_eq!(server.shows("b"), ["10.0.10.0"]);
+    server.put(&plain("a"));
+    assert!(
+        server.carry_out(&late).is_err(),
+        "one of the same name is another object"
+    );
+    assert_eq!(server.doubled, [] as [&str; 0]);
+}
+
+#[test]
 fn an_address_that_moves_on_is_never_shown_by_both() {
     let mut server = Server::default();
     server.put_pool(&pool("p", "10.0.10.0/32"));
