@@ -53,6 +53,9 @@ pub const SERVICE: &str = "lightship.dev/service";
 /// On a service lease: what the holder and its standbys have to do, as JSON.
 pub const WORK_ORDER: &str = "lightship.dev/work-order";
 
+/// On a service lease: the span that wrote it, as a W3C `traceparent`; only where traces are collected.
+pub const TRACE_PARENT: &str = "lightship.dev/traceparent";
+
 /// On a heartbeat lease: the node's interfaces and findings, as JSON.
 pub const INVENTORY: &str = "lightship.dev/inventory";
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lightship_core::announcing::Schedule;
 use lightship_core::inventory::{Inventory, Mac};
@@ -12,13 +12,14 @@ use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
 use lightship_datapath::probe::{Question, To};
-use lightship_datapath::{Datapath, Entry, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
+use lightship_datapath::{Datapath, Entry, Failure, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
 use tracing::{debug, info, warn};
 
 use crate::error::Error;
 use crate::inventory;
 use crate::metrics::Metrics;
 use crate::standing::Standing;
+use crate::traces::Traces;
 use crate::wanted::{Ground, wanted};
 
 /// Keeps the kernel in step with what this node answers for.
@@ -118,7 +119,12 @@ impl Announcer {
 
     /// Fetches what is, decides what should be, and carries out the difference. Where the kernel yielded to a claim, that is
     /// told before.
-    pub(crate) fn reconcile(&mut self, standing: &mut Standing, now: Instant) -> Result<(), Error> {
+    pub(crate) fn reconcile(
+        &mut self,
+        standing: &mut Standing,
+        traces: &mut Traces,
+        now: Instant,
+    ) -> Result<(), Error> {
         let observed = self.datapath.observe().map_err(Error::Observe)?;
         self.tell_yields(standing, &observed, now);
         let kernel_now = monotonic_ns();
@@ -140,7 +146,8 @@ impl Announcer {
             .filter(|action| !matches!(action, Action::Announce(entry, ..) if wanted.leaving.contains(entry)))
             .collect();
         (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
-        self.carry_out(&actions);
+        self.carry_out_traced(&actions, traces);
+        traces.in_step(now);
         self.plan_announcements(&observed, now);
         self.metrics.holds(self.desired.entries.len());
         Ok(())
@@ -226,7 +233,25 @@ impl Announcer {
         }
     }
 
-    fn carry_out(&mut self, actions: &[Action]) {
+    /// The same as [`Self::carry_out`], one by one where it is of interest when each is done.
+    fn carry_out_traced(&mut self, actions: &[Action], traces: &mut Traces) {
+        if !traces.awaits_any() {
+            return drop(self.carry_out(actions));
+        }
+        for action in actions {
+            let begun = SystemTime::now();
+            let logged = match action {
+                Action::AddEntry(entry, _) | Action::SetHold(entry, _) | Action::Announce(entry, ..) => {
+                    traces.log_of(entry)
+                }
+                _ => tracing::Span::none(),
+            };
+            let failures = logged.in_scope(|| self.carry_out(std::slice::from_ref(action)));
+            traces.carried_out(action, begun, failures.first().map(ToString::to_string));
+        }
+    }
+
+    fn carry_out(&mut self, actions: &[Action]) -> Vec<Failure> {
         for action in actions {
             match action {
                 Action::AddEntry(entry, _) => info!(%entry, "answers"),
@@ -253,6 +278,7 @@ impl Announcer {
             .count();
         self.metrics.announced(sent.saturating_sub(unsent));
         self.metrics.failed(failures.len());
+        failures
     }
 }
 

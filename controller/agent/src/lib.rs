@@ -14,6 +14,7 @@ mod metrics;
 mod node;
 mod standing;
 mod succession;
+mod traces;
 mod wanted;
 
 use std::path::PathBuf;
@@ -33,8 +34,8 @@ use lightship_datapath::devices::{Device, Selection, Watch};
 use lightship_datapath::plan::View;
 use lightship_datapath::probe::Probes;
 use lightship_datapath::{Datapath, Wakeup, Wakeups};
-use lightship_edge::Clock;
 use lightship_edge::watch::Seen;
+use lightship_edge::{Clock, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
@@ -52,6 +53,7 @@ use heartbeat::{Heartbeat, beat_interval};
 use metrics::Metrics;
 use node::{Audit, Node, Reading, Step, log};
 use standing::Standing;
+use traces::Traces;
 
 /// How many changes of leases are carried out together.
 const MOST_AT_ONCE: usize = 512;
@@ -80,6 +82,8 @@ pub struct Options {
     pub ping: Ping,
     /// Where the responder is put into the kernel's way of a frame.
     pub hook: Hook,
+    /// Who collects traces, if anybody does.
+    pub tracer: Tracer,
 }
 
 /// The agent of one node.
@@ -160,6 +164,7 @@ impl Agent {
             standing,
             metrics: self.metrics.clone(),
             findings: Findings::default(),
+            traces: Traces::new(self.options.tracer.clone(), self.options.node.clone()),
             inventory: inventory_sender,
             arbiter: Arbiter::new(Arc::clone(&self.connections), namespace),
             requests: tokio::task::JoinSet::new(),
@@ -223,6 +228,7 @@ impl Agent {
                 () = clock.until(node.announcer.next_announcement()) => node.announcer.announce(clock.now()),
                 Some(seen) = leases.next() => {
                     for seen in seen {
+                        node.traces.leases_seen(&seen, clock.now());
                         node.standing.observe_leases(seen, clock.now());
                     }
                 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lightship_core::finding::Sight;
+use lightship_core::finding::{Arbiter as By, Sight};
 use lightship_core::inventory::Inventory;
-use lightship_core::names::ServiceId;
+use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Action, Heard, Nic, NicIndex};
 use lightship_datapath::devices::Device;
@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::standing::Standing;
+use crate::traces::Traces;
 
 /// How many times as long as a look at the kernel took it is left alone afterwards.
 const REST: u32 = 10;
@@ -44,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) standing: Standing,
     pub(crate) metrics: Metrics,
     pub(crate) findings: Findings,
+    pub(crate) traces: Traces,
     pub(crate) inventory: watch::Sender<Inventory>,
     pub(crate) arbiter: Arbiter,
     pub(crate) requests: JoinSet<Answered>,
@@ -81,7 +83,9 @@ impl Node {
         self.step.is_asked |= audit == Audit::Now;
         if self.next_step().is_some_and(|due| now >= due) {
             let carried_out = self.standing.revision();
-            let reconciled = self.announcer.reconcile(&mut self.standing, now);
+            let reconciled = self
+                .announcer
+                .reconcile(&mut self.standing, &mut self.traces, now);
             log(reconciled);
             self.perform(probes, now);
             let done = clock.now();
@@ -109,10 +113,12 @@ impl Node {
                     address,
                     number,
                 } => {
+                    self.traces.probed(to, address, now);
                     let question = self.announcer.question(nic, Some(to), address);
                     self.sent(question.map(|question| probes.probe(&question, number)), address);
                 }
                 Action::Ask { nic, to, address } => {
+                    self.traces.asked(address, now);
                     let question = self.announcer.question(nic, to, address);
                     self.sent(question.map(|question| probes.ask(&question)), address);
                 }
@@ -121,14 +127,7 @@ impl Node {
                     holder,
                     seen,
                     epoch,
-                } => {
-                    if let Some((claim, lease)) = self.standing.claim(primary, holder, seen, epoch) {
-                        let arbiter = self.arbiter.clone();
-                        self.requests.spawn(async move {
-                            Answered::Claim(Box::new(arbiter.claim(claim, lease).await))
-                        });
-                    }
-                }
+                } => self.claim(primary, holder, [seen, epoch], now),
                 Action::Read => self.read(now),
                 Action::ClaimTo {
                     nic,
@@ -148,11 +147,31 @@ impl Node {
         }
     }
 
+    fn claim(&mut self, primary: ServiceId, holder: NodeName, [seen, epoch]: [u32; 2], now: Instant) {
+        let evidence = self.standing.evidence(&primary);
+        let members = self.standing.members();
+        let mut span = self.traces.claim(&primary, &holder, evidence, members, now);
+        let Some((claim, lease)) = self.standing.claim(primary, holder, seen, epoch) else {
+            return;
+        };
+        let claim = claim.traced(span.context());
+        let arbiter = self.arbiter.clone();
+        self.requests.spawn(async move {
+            let claimed = arbiter.claim(claim, lease).await;
+            Traces::claim_answered(&mut span, claimed.answer);
+            Answered::Claim(Box::new(claimed))
+        });
+    }
+
     /// The API server answered.
     pub(crate) fn answered(&mut self, answered: Answered, now: Instant) {
         match answered {
             Answered::Claim(claimed) => {
+                let _logged = claimed.claim.trace.as_ref().map(|trace| trace.log().entered());
                 self.metrics.claimed(claimed.answer);
+                if let Some(lease) = &claimed.lease {
+                    self.traces.lease_seen(lease, now);
+                }
                 self.standing.observe_claim(*claimed, now);
             }
             Answered::Read(read) => {
@@ -172,12 +191,15 @@ impl Node {
         if drained.lost > 0 {
             self.standing.lost_frames();
         }
-        let answers = drained.heard.into_iter().map(|one| Heard {
-            nic: NicIndex(one.interface.0),
-            from: lightship_core::inventory::Mac(one.from.0),
-            address: one.address,
-        });
-        self.standing.observe_answers(answers, now);
+        for one in drained.heard {
+            let heard = Heard {
+                nic: NicIndex(one.interface.0),
+                from: lightship_core::inventory::Mac(one.from.0),
+                address: one.address,
+            };
+            self.traces.heard(heard, now);
+            self.standing.observe_answers([heard], now);
+        }
     }
 
     /// Takes in what the program told. What yielded is seen when the kernel is brought in step.
@@ -236,11 +258,23 @@ impl Node {
     }
 
     fn tell(&mut self, service: Option<ServiceId>, sight: Sight, now: Instant) {
-        info!(
-            service = service.as_ref().map(tracing::field::display),
-            ?sight,
-            "saw"
-        );
+        let logged = match &sight {
+            Sight::Claimed { from, .. } => self.traces.log_of_silence(from),
+            _ => tracing::Span::none(),
+        };
+        logged.in_scope(|| {
+            info!(
+                service = service.as_ref().map(tracing::field::display),
+                ?sight,
+                "saw"
+            );
+        });
+        if let (Some(service), Sight::Claimed { from, arbiter, .. }) = (&service, &sight)
+            && *arbiter == By::Rank
+        {
+            let order = self.standing.order(service);
+            self.traces.taken_by_rank(service, from, order, now);
+        }
         self.metrics.saw(&sight);
         self.findings.add(service, sight, now);
     }

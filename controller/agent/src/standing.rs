@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use lightship_core::binding::WorkOrder;
 use lightship_core::members::Members;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
-use lightship_core::watch::{Action, Answer, ClaimAnswer, Heard, Nic, NicIndex, Watch, Yielded};
+use lightship_core::watch::{Action, Answer, ClaimAnswer, Evidence, Heard, Nic, NicIndex, Watch, Yielded};
 use lightship_datapath::Order;
 use lightship_datapath::plan::View;
 use lightship_edge::lease;
@@ -96,8 +97,20 @@ impl Standing {
             seen,
             epoch,
             claimant,
+            trace: None,
         };
         Some((claim, lease))
+    }
+
+    /// What speaks against the holder of a group.
+    pub(crate) fn evidence(&self, primary: &ServiceId) -> Option<Evidence> {
+        self.watch.evidence(primary)
+    }
+
+    /// The work order of a service's lease.
+    pub(crate) fn order(&self, service: &ServiceId) -> Option<WorkOrder> {
+        let lease = self.leases.get(service)?;
+        lease::binding(lease).ok().map(|binding| binding.order)
     }
 
     /// Takes in what the watch of service leases saw.

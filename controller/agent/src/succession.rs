@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_crd::annotation;
 use lightship_edge::lease::Unreadable;
-use lightship_edge::{Clock, lease};
+use lightship_edge::{Clock, TraceContext, lease};
 
 /// A claim as it was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct Claim {
     pub(crate) epoch: u32,
     /// Who claims.
     pub(crate) claimant: NodeName,
+    /// The span it is made by.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What a lease says about a claim.
@@ -34,6 +36,12 @@ pub(crate) enum Standing {
 }
 
 impl Claim {
+    /// The same, made by a span.
+    pub(crate) fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Weighs a lease: what the claim would write, or what came of it.
     ///
     /// # Errors
@@ -69,6 +77,7 @@ impl Claim {
             .annotations
             .get_or_insert_default()
             .insert(annotation::WORK_ORDER.to_owned(), text);
+        lease::set_trace_context(&mut lease, self.trace.as_ref());
         let spec = lease.spec.get_or_insert_default();
         let now = MicroTime(Clock::wall());
         spec.holder_identity = Some(self.claimant.to_string());
@@ -117,6 +126,7 @@ mod tests {
             seen: 4,
             epoch: 5,
             claimant: "node-2".into(),
+            trace: None,
         }
     }
 
@@ -133,6 +143,24 @@ mod tests {
             (binding.order.former, binding.order.deposed),
             (None, Some("node-1".into()))
         );
+    }
+
+    #[test]
+    fn a_claim_carries_its_own_trace_and_never_that_of_an_earlier_write() {
+        let mut lease = bound("node-1", 4);
+        let text = |last| format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333{last}-01");
+        let earlier = TraceContext::from_traceparent(&text(1));
+        lease::set_trace_context(&mut lease, earlier.as_ref());
+        for trace in [None, TraceContext::from_traceparent(&text(2))] {
+            let claim = Claim {
+                trace: trace.clone(),
+                ..claim()
+            };
+            let Standing::Open(written) = claim.weigh(&lease).unwrap() else {
+                panic!("it can be claimed")
+            };
+            assert_eq!(lease::trace_context(&written), trace);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) use upkeep::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// How much is logged to stderr.
+    /// How much is logged to stderr; a running part is told otherwise by `lightship config log-level`.
     #[arg(
         long,
         global = true,
@@ -89,6 +89,19 @@ pub(crate) enum LogLevel {
     Info,
     Debug,
     Trace,
+}
+
+impl LogLevel {
+    /// The spelling on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 #[cfg(test)]

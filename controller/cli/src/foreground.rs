@@ -63,8 +63,9 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::args::AdminAddress;
+    use crate::args::{AdminAddress, LogLevel};
     use crate::settings::Settings;
+    use crate::telemetry::Levels;
 
     #[tokio::test]
     async fn an_open_connection_does_not_keep_a_stopped_part_alive() {
@@ -76,6 +77,7 @@ mod tests {
             ready,
             registry: Arc::new(Registry::default()),
             settings: Settings::default(),
+            levels: Levels::unheard(LogLevel::Info),
         };
         let stop = CancellationToken::new();
         let told = stop.clone();

@@ -23,10 +23,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::{Arguments, Command};
+use crate::telemetry::Levels;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = telemetry::start(arguments.log_level).and_then(|()| run(arguments));
+    let result = telemetry::start(arguments.log_level).and_then(|levels| run(arguments, levels));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,13 +37,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments, levels: Levels) -> anyhow::Result<()> {
     let Arguments {
         connection, command, ..
     } = arguments;
     match command {
-        Command::Operator(operator) => command::operator::run(&connection, operator),
-        Command::Agent(agent) => command::agent::run(&connection, agent),
+        Command::Operator(operator) => command::operator::run(&connection, operator, levels),
+        Command::Agent(agent) => command::agent::run(&connection, agent, levels),
         Command::Crd => command::crd::run(),
         Command::Map(map) => command::map::run(&map),
         Command::Status(asked) => command::status::run(&connection, asked),

@@ -9,6 +9,8 @@ use lightship_core::names::{NodeName, ServiceId};
 use lightship_crd::annotation;
 use thiserror::Error;
 
+use crate::trace::TraceContext;
+
 /// A lease that does not say what it should.
 #[derive(Debug, Error)]
 pub enum Unreadable {
@@ -102,6 +104,28 @@ pub fn bound_service(lease: &Lease) -> ServiceId {
         || ServiceId::new("", lease.metadata.name.clone().unwrap_or_default()),
         |(namespace, name)| ServiceId::new(namespace, name),
     )
+}
+
+/// The span that wrote a lease, where traces are collected.
+#[must_use]
+pub fn trace_context(lease: &Lease) -> Option<TraceContext> {
+    TraceContext::from_traceparent(annotated(lease, annotation::TRACE_PARENT).ok()?)
+}
+
+/// Names the span that writes a lease. Without one, that of an earlier write goes: what follows from this one is no part of
+/// its trace.
+pub fn set_trace_context(lease: &mut Lease, context: Option<&TraceContext>) {
+    match context {
+        Some(context) => {
+            let annotations = lease.metadata.annotations.get_or_insert_default();
+            annotations.insert(annotation::TRACE_PARENT.to_owned(), context.to_traceparent());
+        }
+        None => {
+            if let Some(annotations) = &mut lease.metadata.annotations {
+                annotations.remove(annotation::TRACE_PARENT);
+            }
+        }
+    }
 }
 
 fn annotated<'a>(lease: &'a Lease, name: &'static str) -> Result<&'a str, Unreadable> {

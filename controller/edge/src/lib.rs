@@ -3,7 +3,9 @@
 pub mod answer;
 pub mod clock;
 pub mod lease;
+pub mod trace;
 pub mod watch;
 
 pub use answer::ApiAnswer;
 pub use clock::Clock;
+pub use trace::{Span, TraceContext, Tracer};

@@ -27,7 +27,7 @@ use lightship_core::placement::Rebalancing;
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
 use lightship_core::timing::LeaseTimings;
-use lightship_edge::{ApiAnswer as _, Clock};
+use lightship_edge::{ApiAnswer as _, Clock, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -67,6 +67,8 @@ pub struct Options {
     pub default_class: DefaultClass,
     /// Whether addresses leave good holders that have more than their share.
     pub rebalancing: Rebalancing,
+    /// Who collects traces, if anybody does.
+    pub tracer: Tracer,
 }
 
 /// One replica of the operator.
@@ -189,6 +191,7 @@ impl Operator {
             timings,
             default_class,
             rebalancing,
+            tracer,
         } = self.options.clone();
         let form = LeaseForm {
             namespace: namespace.clone(),
@@ -196,6 +199,7 @@ impl Operator {
         };
         let mut world = World::new(form, default_class);
         world.rebalance(rebalancing);
+        world.trace(tracer);
         if clock.now() < held_back {
             info!("the last leader may have left writes behind: gives no address for a moment");
             world.hold_back(held_back);
@@ -272,6 +276,7 @@ impl Operator {
         let Ok(Done { write, answer, took }) = done else {
             return;
         };
+        let _logged = world.log_of(&write.target).entered();
         let kind = write.target.kind();
         match answer {
             Ok(answer) => {

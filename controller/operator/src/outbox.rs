@@ -202,6 +202,11 @@ impl Outbox {
         self.touch(target);
     }
 
+    /// Whether nothing is to be written to the object, nor under way.
+    pub(crate) fn is_settled(&self, target: &Target) -> bool {
+        !self.places.contains_key(target) && !self.in_flight.contains(target)
+    }
+
     /// Whether writes are under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_empty()

@@ -1,6 +1,7 @@
 //! Everything the leader knows and has decided: watches feed it, writes come out of it. Nothing here awaits.
 
 mod by_address;
+mod causes;
 mod claims;
 mod endpoints;
 mod leases;
@@ -28,6 +29,7 @@ use lightship_core::time::Instant;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 
 use by_address::ByAddress;
+use causes::Causes;
 use claims::Claims;
 pub(crate) use claims::lateness;
 use endpoints::EndpointIndex;
@@ -116,6 +118,7 @@ pub(crate) struct World {
     /// Leases of others that have a name we need.
     strangers: Strangers,
     stories: Stories,
+    causes: Causes,
     endpoints: EndpointIndex,
     register: Register,
     /// What is to be told that no write stands for.
@@ -163,6 +166,7 @@ impl World {
             succession: Succession::default(),
             strangers: Strangers::default(),
             stories: Stories::default(),
+            causes: Causes::default(),
             endpoints: EndpointIndex::default(),
             register: Register::default(),
             tales: vec![],

@@ -1,6 +1,6 @@
 //! What runs on nodes and in the fabric besides the control plane: kube-proxy, backends, operator and agents.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, anyhow, bail, ensure};
 
@@ -8,6 +8,7 @@ use super::{
     Lab,
     cluster::path_text,
     host::Host,
+    network,
     unit::{Action, Unit},
 };
 use crate::{binaries, eventually};
@@ -85,6 +86,7 @@ impl Lab {
             }
         };
         unit.env.entry("POD_NAME".into()).or_insert(name);
+        unit.env.extend(self.collector()?);
         unit.act(&self.folder, action)
     }
 
@@ -115,6 +117,7 @@ impl Lab {
                 Unit::new(&name, &node, argv)
             }
         };
+        unit.env.extend(self.collector()?);
         unit.act(&self.folder, action)
     }
 
@@ -130,6 +133,19 @@ impl Lab {
             self.wait_healthy(&format!("agent-{}", node.name()), node, AGENT_PORT)?;
         }
         Ok(())
+    }
+
+    /// The variables by which operators and agents find their collector.
+    fn collector(&self) -> Result<BTreeMap<String, String>> {
+        let Some(port) = self.record()?.collector else {
+            return Ok(BTreeMap::new());
+        };
+        let endpoint = format!("http://{}:{port}", network::machine_address(self.slot));
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+        ];
+        Ok(variables.map(|(name, value)| (name.into(), value.into())).into())
     }
 
     fn wait_healthy(&self, unit: &str, host: &Host, port: u16) -> Result<()> {

@@ -28,6 +28,9 @@ pub struct Record {
     pub agent_flags: Vec<String>,
     /// More flags for every operator.
     pub operator_flags: Vec<String>,
+    /// Where operators and agents send traces: a port of the machine's own end of the management network.
+    #[serde(default)]
+    pub collector: Option<u16>,
 }
 
 /// The paths within the folder.

@@ -43,6 +43,8 @@ pub struct Options {
     pub agent_flags: Vec<String>,
     /// More flags for every operator.
     pub operator_flags: Vec<String>,
+    /// The port in the machine's own network to which operators and agents send traces, if they shall.
+    pub collector: Option<u16>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             bare: false,
             agent_flags: flags("LAB_AGENT_FLAGS"),
             operator_flags: flags("LAB_OPERATOR_FLAGS"),
+            collector: None,
         }
     }
 }
@@ -118,6 +121,7 @@ impl Lab {
             builder: Process::find(std::process::id()).context("failed to find the running process")?,
             agent_flags: options.agent_flags.clone(),
             operator_flags: options.operator_flags.clone(),
+            collector: options.collector,
         };
         folder.write_record(&record)?;
         let fabric = Host::fabric();

@@ -58,6 +58,12 @@ pub fn management_address(slot: u8, number: u32) -> String {
     format!("172.31.{}.{number}", 255 - u32::from(slot))
 }
 
+/// The address of the machine itself there.
+#[must_use]
+pub(super) fn machine_address(slot: u8) -> String {
+    management_address(slot, 253)
+}
+
 /// Makes the bridges, and claims a slot by making its link: the kernel refuses a second one of the same name.
 pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
     let pid = fabric.holder(folder).map_or(0, |holder| holder.pid).to_string();
@@ -72,7 +78,7 @@ pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
             refused = made.stderr;
             continue;
         }
-        let address = management_address(slot, 253);
+        let address = machine_address(slot);
         let alias = folder.path().display();
         batch(
             None,

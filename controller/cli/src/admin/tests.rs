@@ -1,7 +1,7 @@
 use prometheus_client::metrics::counter::Counter;
 
 use super::*;
-use crate::command::config::fetch;
+use crate::command::config::{ask, fetch};
 
 /// A server on a free port, and the switch of its readiness.
 async fn server() -> (AdminAddress, watch::Sender<bool>, CancellationToken) {
@@ -14,6 +14,7 @@ async fn server() -> (AdminAddress, watch::Sender<bool>, CancellationToken) {
         ready,
         registry: Arc::new(registry),
         settings: Settings::default(),
+        levels: Levels::unheard(LogLevel::Info),
     };
     let stop = CancellationToken::new();
     tokio::spawn(admin.serve(shown, stop.clone()));
@@ -50,4 +51,17 @@ async fn an_address_in_use_names_the_flag() {
     let (address, ..) = server().await;
     let error = Admin::bind(address).await.unwrap_err().to_string();
     assert!(error.ends_with("choose another --admin-address"), "{error}");
+}
+
+#[tokio::test]
+async fn the_level_is_changed_by_those_who_are_here() {
+    let (address, ..) = server().await;
+    assert_eq!(fetch(address, "/log").await.unwrap(), "info\n");
+    assert_eq!(ask(address, "PUT", "/log", "debug").await.unwrap(), "debug\n");
+    assert_eq!(fetch(address, "/log").await.unwrap(), "debug\n");
+    let refused = ask(address, "PUT", "/log", "loud").await.unwrap_err().to_string();
+    assert!(
+        refused.contains("\"loud\" is no level: error, warn, info, debug or trace"),
+        "{refused}"
+    );
 }

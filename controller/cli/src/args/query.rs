@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::AdminAddress;
+use super::{AdminAddress, LogLevel};
 
 /// How a command's result is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -62,6 +62,20 @@ pub(crate) struct ConfigArgs {
 pub(crate) enum ConfigCommand {
     /// Print every setting and its value.
     View {
+        /// Where the agent or operator in question serves its settings.
+        #[arg(
+            long,
+            value_name = "ADDRESS:PORT",
+            default_value = "127.0.0.1:9964",
+            env = "LIGHTSHIP_ADMIN_ADDRESS"
+        )]
+        admin_address: AdminAddress,
+    },
+    /// Print how much is logged, or change it until the process ends.
+    LogLevel {
+        /// The level from now on.
+        #[arg(value_enum)]
+        level: Option<LogLevel>,
         /// Where the agent or operator in question serves its settings.
         #[arg(
             long,

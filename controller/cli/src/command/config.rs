@@ -1,4 +1,4 @@
-//! `lightship config view`: the settings of a running part, asked from its admin server.
+//! `lightship config view` and `lightship config log-level`: the settings of a running part, asked from its admin server.
 //!
 //! What was written in a manifest and what took effect can differ (values that cannot work are changed, with a
 //! warning); only the process itself knows.
@@ -19,24 +19,50 @@ pub(crate) enum Error {
     Connect(AdminAddress, #[source] io::Error),
     #[error("failed to read the answer of {}", .0.0)]
     Read(AdminAddress, #[source] io::Error),
-    #[error("failed to get an answer from {}: it said {answer:?}", .address.0)]
+    #[error("failed to get an answer from {}: it said {answer}", .address.0)]
     Answer { address: AdminAddress, answer: String },
 }
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let ConfigCommand::View { admin_address } = args.command;
+    let question = async {
+        match args.command {
+            ConfigCommand::View { admin_address } => fetch(admin_address, "/config").await,
+            ConfigCommand::LogLevel {
+                level: Some(level),
+                admin_address,
+            } => ask(admin_address, "PUT", "/log", level.name()).await,
+            ConfigCommand::LogLevel {
+                level: None,
+                admin_address,
+            } => fetch(admin_address, "/log").await,
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let settings = runtime
+    let answer = runtime
         .context("failed to start the async runtime")?
-        .block_on(fetch(admin_address, "/config"))?;
-    output::print(&settings)
+        .block_on(question)?;
+    output::print(&answer)
 }
 
-/// Gets a page of an admin server. HTTP/1.0 ends with the connection, which is all the protocol this needs.
+/// Gets a page of an admin server.
 pub(crate) async fn fetch(address: AdminAddress, path: &str) -> Result<String, Error> {
+    ask(address, "GET", path, "").await
+}
+
+/// Asks an admin server. HTTP/1.0 ends with the connection, which is all the protocol this needs.
+pub(crate) async fn ask(
+    address: AdminAddress,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<String, Error> {
     let connect = |source| Error::Connect(address, source);
     let mut stream = TcpStream::connect(address.0).await.map_err(connect)?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", address.0);
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+        address.0,
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await.map_err(connect)?;
     let mut response = String::new();
     stream
@@ -50,7 +76,7 @@ pub(crate) async fn fetch(address: AdminAddress, path: &str) -> Result<String, E
     } else {
         Err(Error::Answer {
             address,
-            answer: status.to_owned(),
+            answer: format!("{status}: {}", body.trim()),
         })
     }
 }

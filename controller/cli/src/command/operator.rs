@@ -12,18 +12,25 @@ use crate::admin::{Admin, Shown};
 use crate::args::{Connection, OperatorArgs};
 use crate::kubeconfig::{self, Asker};
 use crate::settings::Settings;
+use crate::telemetry::{Collector, Levels, Source};
 use crate::{foreground, signal};
 
-pub(crate) fn run(connection: &Connection, args: OperatorArgs) -> anyhow::Result<()> {
+pub(crate) fn run(connection: &Connection, args: OperatorArgs, levels: Levels) -> anyhow::Result<()> {
     foreground::runtime()?.block_on(async {
         let stop = signal::stop()?;
         let timings = args.timings.timings();
         let settings = Settings::of_operator(&args, &connection.namespace, timings);
         let admin = Admin::bind(args.admin_address).await?;
         let client = kubeconfig::client(connection.kubeconfig.as_deref(), Asker::Daemon).await?;
+        let identity = args.identity.unwrap_or_else(identity);
+        let collector = Collector::of_environment(&Source {
+            name: "lightship-operator",
+            instance: identity.clone(),
+            node: env::var("NODE_NAME").ok().filter(|name| !name.is_empty()),
+        });
         let options = Options {
             namespace: connection.namespace.clone(),
-            identity: args.identity.unwrap_or_else(identity),
+            identity,
             timings,
             default_class: args.default_lb_service_ipam.into(),
             rebalancing: if args.rebalance {
@@ -31,6 +38,7 @@ pub(crate) fn run(connection: &Connection, args: OperatorArgs) -> anyhow::Result
             } else {
                 Rebalancing::Off
             },
+            tracer: collector.tracer(),
         };
         let mut registry = Registry::default();
         let operator = Operator::new(options, client, &mut registry);
@@ -38,8 +46,11 @@ pub(crate) fn run(connection: &Connection, args: OperatorArgs) -> anyhow::Result
             ready: operator.ready(),
             registry: Arc::new(registry),
             settings,
+            levels,
         };
-        Box::pin(foreground::run(operator.run(stop.clone()), admin, shown, stop)).await
+        let result = Box::pin(foreground::run(operator.run(stop.clone()), admin, shown, stop)).await;
+        collector.finish().await;
+        result
     })
 }
 

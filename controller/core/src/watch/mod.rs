@@ -13,6 +13,7 @@
 
 mod action;
 mod claiming;
+mod evidence;
 mod group;
 mod holding;
 mod index;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use lightship_abi::order::Order;
 
 pub use action::{Action, ClaimAnswer, Heard, ReadAnswer, Yielded};
+pub use evidence::Evidence;
 pub use holding::{Answer, Part};
 pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};
 pub use view::{GroupView, Nic, NicIndex, Target};

@@ -56,7 +56,7 @@ impl World {
             holder_alone(&lease, &id).ok_or(())
         });
         self.succession.seen(&id, version(&lease));
-        self.note_change(&id, binding.as_ref().ok(), now);
+        self.note_change(&id, &lease, binding.as_ref().ok(), now);
         self.bind(&id, binding.ok());
         self.lease_names.insert(lease.name_any(), id.clone());
         self.leases.insert(id.clone(), lease);
@@ -120,12 +120,13 @@ impl World {
             }
             return Ok(None);
         }
-        let Some(update) = self.lease_update(id, wall)? else {
+        let Some(mut update) = self.lease_update(id, wall)? else {
             return Ok(None);
         };
         if matches!(update.write, LeaseWrite::Create(_)) && self.held_back.is_some() {
             return Ok(None);
         }
+        self.trace_lease(id, &mut update.write, now);
         self.lease_sent(id, &update.write);
         let service = self.services.get(id).map(|service| service.object_ref(&()));
         // A lease that is written is known by its answer, which has the UID that events are found by.

@@ -58,6 +58,7 @@ impl World {
         let listed = seen.is_everything();
         let difference = seen.difference(self.services.keys().cloned(), index::service::id);
         for service in difference.applied {
+            self.trace_seen(&service, now);
             self.observe_service(service, now);
         }
         for id in difference.deleted {

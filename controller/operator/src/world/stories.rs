@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
 use lightship_core::binding::Binding;
@@ -12,6 +13,7 @@ use lightship_core::inventory::Inventory;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::placement::Outcome;
 use lightship_core::time::Instant;
+use lightship_edge::lease::trace_context;
 
 use super::World;
 use super::members::node_reference;
@@ -84,7 +86,13 @@ impl Stories {
 
 impl World {
     /// The binding of a service is about to be known as another.
-    pub(super) fn note_change(&mut self, id: &ServiceId, now_bound: Option<&Binding>, now: Instant) {
+    pub(super) fn note_change(
+        &mut self,
+        id: &ServiceId,
+        lease: &Lease,
+        now_bound: Option<&Binding>,
+        now: Instant,
+    ) {
         let (Some(before), Some(after)) = (self.cluster.bindings.get(id), now_bound) else {
             return;
         };
@@ -101,6 +109,7 @@ impl World {
         };
         self.stories.counts.push(Count::Moved(cause));
         if claimed {
+            self.causes.takeover_seen(id, trace_context(lease), now);
             // The claimant has what it needs; new standbys can wait until the rest of a dead node's bindings are claimed too.
             self.outbox.rest(Target::Lease(id.clone()), now + AFTER_CLAIM);
             let takeover = Takeover {

@@ -97,6 +97,7 @@ impl World {
     /// The write to `target` is done.
     pub(crate) fn written(&mut self, target: Target, answer: Answer, now: Instant) {
         let target_is_members = target == Target::Members;
+        self.trace_answer(&target, None);
         let leased = match &target {
             Target::Lease(id) => Some(id.clone()),
             _ => None,
@@ -131,6 +132,7 @@ impl World {
 
     /// The write to `target` was refused; it is decided again.
     pub(crate) fn refused(&mut self, target: Target, now: Instant) {
+        self.trace_answer(&target, Some("refused"));
         if let Target::Service(id) = &target {
             for address in self.claims.refused(id) {
                 self.let_go(address);
@@ -147,6 +149,7 @@ impl World {
     /// The write to `target` was not answered, so that it may have been carried out or may be yet: the object is read
     /// before anything is decided about it.
     pub(crate) fn unanswered(&mut self, target: Target, now: Instant) {
+        self.trace_answer(&target, Some("unanswered"));
         match &target {
             Target::Service(id) => self.claims.unanswered(id),
             Target::Lease(id) => self.lease_claims.unanswered(id),
@@ -178,7 +181,10 @@ impl World {
                         self.outbox.sent(target);
                         writes.push(write);
                     }
-                    Ok(None) => self.outbox.found_right(target, now),
+                    Ok(None) => {
+                        self.trace_settled(&target);
+                        self.outbox.found_right(target, now);
+                    }
                     Err(error) => {
                         error!(error = &error as &dyn std::error::Error, %target, "nothing is written");
                     }
@@ -193,7 +199,7 @@ impl World {
             return Ok(Some(self.read(target)));
         }
         match target {
-            Target::Service(id) => Ok(self.service_write(id, wall)),
+            Target::Service(id) => Ok(self.service_write(id, now, wall)),
             Target::Lease(id) => self.lease_write(id, now, wall),
             Target::Pool(name) => Ok(self.pool_write(name, wall)),
             Target::Policy(name) => Ok(self.policy_write(name, wall)),
@@ -214,7 +220,7 @@ impl World {
         }
     }
 
-    fn service_write(&mut self, id: &ServiceId, wall: Timestamp) -> Option<Write> {
+    fn service_write(&mut self, id: &ServiceId, now: Instant, wall: Timestamp) -> Option<Write> {
         let service = self.services.get(id)?;
         let allocation = self.ipam.allocation(id)?;
         let given = allocation.given.iter().map(|given| given.address);
@@ -238,6 +244,7 @@ impl World {
         };
         let version = version(service);
         self.claims.sent(id, version, to_show.into_iter().collect());
+        self.trace_status(id, &allocation.given, now);
         Some(write)
     }
 
