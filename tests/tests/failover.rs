@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lightship_tests::{
     Options,
     lab::network::LAN,
@@ -112,6 +112,40 @@ fn an_uplink_cut_without_a_link_event_is_noticed_and_its_return_too() -> Result<
 }
 
 #[test]
+fn a_node_that_hears_nobody_takes_nothing() -> Result<()> {
+    let scene = Scene::up(
+        "witness",
+        Plan {
+            services: 6,
+            ..Plan::default()
+        },
+    )?;
+    let alone = scene.ready()?;
+    let bindings = scene.bindings()?;
+    let others: Vec<_> = bindings.iter().filter(|one| one.holder != alone).collect();
+    for holder in others.iter().map(|one| &one.holder) {
+        scene.armed(holder, 2)?;
+    }
+    let watching = scene.watch()?;
+    let cut = watching.mark(format!("{alone} hears nobody on the LAN, and has the API"));
+    scene.uplink(&alone, LAN, false)?;
+    watching.answered_by_others(&alone)?;
+    watching.for_a_while(Duration::from_secs(5));
+    let seen = watching.finish()?;
+    for address in others.iter().flat_map(|one| &one.addresses) {
+        let record = &seen.recording.records[address];
+        let lost = record.silence(cut, seen.recording.settled()).lost;
+        let answerers = record.answerers(cut, seen.recording.until);
+        ensure!(
+            lost == 0 && answerers.len() == 1,
+            "{address}, which {alone} did not hold, went through {answerers:?}, {lost} questions lost\n{}",
+            seen.timeline(cut)
+        );
+    }
+    scene.down()
+}
+
+#[test]
 fn a_machine_that_was_paused_does_not_answer_for_long_when_it_goes_on() -> Result<()> {
     let scene = Scene::up("pause", Plan::default())?;
     let old = scene.ready()?;
@@ -119,7 +153,9 @@ fn a_machine_that_was_paused_does_not_answer_for_long_when_it_goes_on() -> Resul
     let paused = watching.mark(format!("{old} stands still"));
     scene.pause(&old)?;
     watching.answered_by_others(&old)?;
-    // Within its liveness gate, so that its kernel would answer as if nothing had happened.
+    // The claim is not repeated any more: who goes on now has to be found. It is within its liveness gate, so that its kernel
+    // would answer as if nothing had happened.
+    watching.for_a_while(Duration::from_secs(4));
     let resumed = watching.mark("it goes on");
     scene.resume(&old)?;
     watching.for_a_while(Duration::from_secs(8));

@@ -3,12 +3,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod api;
+mod edit;
 mod failover;
 mod fault;
 mod ipam;
 mod observer;
 mod report;
 mod rest;
+mod soak;
 mod spread;
 mod stored;
 mod usage;
@@ -33,6 +35,12 @@ struct Args {
     /// How often each fault is tried; crash and link cut ten times as often.
     #[arg(long, default_value_t = 20)]
     runs: u32,
+    /// How long the soak lasts.
+    #[arg(long, default_value_t = 60)]
+    minutes: u32,
+    /// Which faults and edits the soak chooses; another number each time unless it is given.
+    #[arg(long)]
+    seed: Option<u64>,
     /// Only these faults.
     #[arg(long)]
     fault: Vec<fault::Fault>,
@@ -46,6 +54,8 @@ enum Name {
     Failover,
     /// What it costs while nothing happens, and how soon a new address is answered.
     Rest,
+    /// The lab under random faults and edits.
+    Soak,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -55,7 +65,13 @@ fn main() -> anyhow::Result<()> {
     match args.name {
         Name::IpamApi => ipam::run(&runtime, args.services, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
+        Name::Soak => soak::run(args.minutes, args.seed.unwrap_or_else(seed), &mut report)?,
         Name::Rest => rest::run(&runtime, args.services, args.runs, &mut report)?,
     }
     report.write(args.json.as_deref())
+}
+
+fn seed() -> u64 {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    since.map_or(1, |since| since.as_secs())
 }
