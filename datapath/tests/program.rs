@@ -194,66 +194,6 @@ fn pings_are_answered_up_to_a_rate() {
     assert_eq!(limited, Some(dropped));
 }
 
-/// The figures, to read: `cargo test -p lightship-datapath --release --test program -- --ignored --nocapture cost`.
-#[test]
-#[ignore = "measures; nothing can fail"]
-#[expect(clippy::print_stdout, reason = "figures are to be read")]
-fn cost() {
-    let responder = Responder::load();
-    let ipv4 = |protocol: u8| {
-        let mut frame = vec![0; 14 + 20 + 20 + 40];
-        frame[12] = 8;
-        frame[14] = 0x45;
-        frame[23] = protocol;
-        frame
-    };
-    let mut tcp6 = vec![0; 14 + 40 + 20 + 40];
-    tcp6[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
-    tcp6[20] = 6;
-    let mut other = ipv4(6);
-    other[12..14].copy_from_slice(&[0x88, 0x47]);
-    let asked = solicitation(PEER, [9; 16].into(), VIP6.into(), &[1, 1, 2, 0, 0, 0, 0, 2]);
-    let mut unrelated_reply = request(OURS.0, [10, 0, 10, 7], [10, 0, 10, 99]);
-    unrelated_reply[21] = 2;
-    for (name, frame) in [
-        ("another Ethernet type", other),
-        ("TCP over IPv4", ipv4(6)),
-        ("TCP over IPv6", tcp6),
-        (
-            "unrelated ARP",
-            request([0xff; 6], [10, 0, 10, 99], [10, 0, 10, 7]),
-        ),
-        (
-            "an unrelated gratuitous ARP",
-            request([0xff; 6], [10, 0, 10, 7], [10, 0, 10, 7]),
-        ),
-        ("an unrelated probe", request([0xff; 6], [0; 4], [10, 0, 10, 7])),
-        ("an unrelated reply", unrelated_reply),
-        (
-            "an unrelated advertisement",
-            advertisement(
-                (PEER, PEER),
-                ([8; 16].into(), [9; 16].into()),
-                0x60,
-                [8; 16].into(),
-            )
-            .frame(),
-        ),
-        ("a conflict (passed)", request([0xff; 6], VIP, VIP)),
-        (
-            "an unrelated solicitation",
-            solicitation(PEER, [9; 16].into(), [8; 16].into(), &[]).frame(),
-        ),
-        (
-            "a solicitation that claims (passed)",
-            solicitation(PEER, VIP6.into(), VIP6.into(), &asked.body[20..]).frame(),
-        ),
-    ] {
-        let best = (0..7).map(|_| responder.time(&frame, 1_000_000)).min();
-        println!("{name}: {} ns", best.unwrap_or_default());
-    }
-}
-
 thread_local! {
     /// Loading takes longer than a run, so one program serves all cases of a property.
     static RESPONDER: RefCell<Option<Responder>> = const { RefCell::new(None) };

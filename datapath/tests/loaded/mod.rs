@@ -259,23 +259,6 @@ impl Responder {
             .expect("a write");
     }
 
-    /// Nanoseconds a run takes, on average.
-    pub(crate) fn time(&self, frame: &[u8], runs: u32) -> u64 {
-        let program: &SchedClassifier = self
-            .ebpf
-            .program(INGRESS_PROGRAM)
-            .expect("the program")
-            .try_into()
-            .expect("a classifier");
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            repeat: runs,
-            ..TestRunOptions::default()
-        };
-        let ran = program.test_run(options).expect("a test run");
-        u64::try_from(ran.duration.as_nanos()).expect("short")
-    }
-
     pub(crate) fn run(&self, frame: &[u8]) -> Result {
         let (counted, sent) = (self.outcomes(), self.responses_sent());
         let mut out = vec![0; frame.len() + 64];

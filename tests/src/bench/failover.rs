@@ -110,7 +110,7 @@ fn figures(fault: Fault, tally: &Tally) -> Vec<Figure> {
     let name = fault.name();
     let mut trips = tally.round_trips.clone();
     trips.sort_unstable();
-    let trip = spread::quantile(&trips, 50);
+    let trip = spread::quantile(&trips, 500);
     let mut figures = Vec::new();
     if fault.moves() {
         figures.extend(spread::figures(

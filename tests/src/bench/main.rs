@@ -1,4 +1,4 @@
-//! Benchmarks that need a cluster: `bench NAME [--json FILE]`, each figure beside its yardstick from the same run.
+//! Benchmarks that need a cluster, or a cable: `bench NAME [--json FILE]`, each figure beside its yardstick from the same run.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -9,6 +9,7 @@ mod fault;
 mod ipam;
 mod observer;
 mod report;
+mod responder;
 mod rest;
 mod soak;
 mod spread;
@@ -56,6 +57,8 @@ enum Name {
     Rest,
     /// The lab under random faults and edits.
     Soak,
+    /// What the responder costs and how quick it is.
+    Responder,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
         Name::Soak => soak::run(args.minutes, args.seed.unwrap_or_else(seed), &mut report)?,
         Name::Rest => rest::run(&runtime, args.services, args.runs, &mut report)?,
+        Name::Responder => responder::run(&mut report)?,
     }
     report.write(args.json.as_deref())
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::report::Figure;
 
-/// A part of them all at or below which the share lies; by nearest rank.
-pub(crate) fn quantile(sorted: &[Duration], percent: usize) -> Duration {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+/// The least of them at or below which so many in a thousand lie; by nearest rank.
+pub(crate) fn quantile<T: Copy + Default>(sorted: &[T], per_mille: usize) -> T {
+    let rank = (sorted.len() * per_mille).div_ceil(1_000).max(1);
     sorted
         .get(rank - 1)
         .or(sorted.last())
@@ -18,10 +18,10 @@ pub(crate) fn quantile(sorted: &[Duration], percent: usize) -> Duration {
 pub(crate) fn figures(what: &str, mut all: Vec<Duration>, yardstick: Option<Duration>) -> Vec<Figure> {
     all.sort_unstable();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    [(50, "p50"), (90, "p90"), (99, "p99"), (100, "max")]
-        .map(|(percent, name)| {
+    [(500, "p50"), (900, "p90"), (990, "p99"), (1_000, "max")]
+        .map(|(per_mille, name)| {
             let figure = format!("{what}, {name} of {}", all.len());
-            let value = ms(quantile(&all, percent));
+            let value = ms(quantile(&all, per_mille));
             match yardstick {
                 Some(yardstick) => Figure::beside(figure, value, "ms", ms(yardstick)),
                 None => Figure::alone(figure, value, "ms"),

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use crate::{
+    command::Tool,
     eventually,
     lab::{Lab, host::Host, network::LAN},
     process::{self, Process},
@@ -72,6 +73,107 @@ impl Drop for Capture {
     fn drop(&mut self) {
         // When this fails the process goes with the lab.
         let _ = self.process.kill();
+    }
+}
+
+/// Frames recorded whole, on any interface of the lab, to be decoded when all of them are there.
+#[derive(Debug)]
+pub struct Tape {
+    process: Process,
+    file: PathBuf,
+}
+
+impl Tape {
+    /// Starts recording what matches `filter`; returns once tcpdump listens. On a bridge it sees all that the bridge forwards.
+    pub fn start(lab: &Lab, host: &Host, interface: &str, filter: &str) -> Result<Self> {
+        let number = CAPTURES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tape-{}-{number}", std::process::id());
+        let (log, file) = (
+            lab.folder().log(&name),
+            lab.folder().path().join(format!("{name}.pcap")),
+        );
+        let path = file.to_string_lossy();
+        let argv = [
+            "tcpdump",
+            "-i",
+            interface,
+            "--immediate-mode",
+            "-U",
+            "-Z",
+            "root",
+            "-w",
+            &path,
+            filter,
+        ];
+        let process = process::spawn(
+            &host.enter(lab.folder(), &argv)?,
+            &BTreeMap::new(),
+            &log,
+            lab.folder().path(),
+        )?;
+        let tape = Self { process, file };
+        eventually("tcpdump listening", Duration::from_secs(10), || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            ensure!(text.contains("listening on"), "it says {text:?}");
+            Ok(())
+        })?;
+        Ok(tape)
+    }
+
+    /// What tcpdump makes of the frames so far, in as many words as it has.
+    pub fn decode(&self) -> Result<Decoded> {
+        let path = self.file.to_string_lossy();
+        let argv = ["tcpdump", "-r", &path, "-n", "-e", "-tt", "-vvv"];
+        let text = Tool::new(argv).run()?;
+        let mut frames: Vec<String> = Vec::new();
+        for line in text.lines() {
+            match frames.last_mut() {
+                // What does not fit on a line goes on in the next ones, indented.
+                Some(frame) if line.starts_with(char::is_whitespace) => frame.push_str(line),
+                _ => frames.push(line.to_owned()),
+            }
+        }
+        Ok(Decoded(frames))
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        // When this fails the process goes with the lab.
+        let _ = self.process.kill();
+    }
+}
+
+/// Recorded frames as tcpdump decodes them, one line each.
+#[derive(Debug)]
+pub struct Decoded(Vec<String>);
+
+impl Decoded {
+    /// How many frames contain all these words.
+    #[must_use]
+    pub fn count(&self, words: &[&str]) -> usize {
+        let has_all = |frame: &&String| words.iter().all(|word| frame.contains(word));
+        self.0.iter().filter(has_all).count()
+    }
+
+    /// The frames that tcpdump finds fault with. Of `ICMPv6` it says when the checksum is right, and must.
+    #[must_use]
+    pub fn faulty(&self) -> Vec<&String> {
+        const COMPLAINTS: [&str; 8] = [
+            "bad ",
+            "wrong",
+            "incorrect",
+            "malformed",
+            "invalid",
+            "truncated",
+            "[|",
+            "missing",
+        ];
+        let is_faulty = |frame: &&String| {
+            COMPLAINTS.iter().any(|complaint| frame.contains(complaint))
+                || frame.contains("ICMP6") && !frame.contains("[icmp6 sum ok]")
+        };
+        self.0.iter().filter(is_faulty).collect()
     }
 }
 
@@ -145,6 +247,24 @@ mod tests {
             (seen[0].from.as_str(), seen[0].to.as_str()),
             ("02:00:00:00:01:02", "02:00:00:00:01:c8")
         );
+    }
+
+    #[test]
+    fn faults_are_found() {
+        let sound = "1.5 02:00:00:00:01:02 > 33:33:00:00:00:01, ethertype IPv6 (0x86dd), length 86: (hlim 255, next-header \
+            ICMPv6 (58) payload length: 32) 2004::a:0 > ff02::1: [icmp6 sum ok] ICMP6, neighbor advertisement, length 32";
+        let unsound = sound.replace("[icmp6 sum ok]", "[bad icmp6 cksum 0x1 -> 0x2!]");
+        let decoded = Decoded(vec![
+            ANSWER.into(),
+            sound.into(),
+            unsound.clone(),
+            sound.replace("[icmp6 sum ok] ", ""),
+        ]);
+        assert_eq!(
+            decoded.faulty(),
+            [&unsound, &sound.replace("[icmp6 sum ok] ", "")]
+        );
+        assert_eq!(decoded.count(&["neighbor", "sum ok"]), 1);
     }
 
     #[test]

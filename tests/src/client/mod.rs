@@ -4,6 +4,7 @@ pub mod arping;
 pub mod capture;
 pub mod connections;
 pub mod frames;
+pub mod hostile;
 pub mod packets;
 pub mod prober;
 pub mod recording;

@@ -55,20 +55,23 @@ pub struct Packets(OwnedFd);
 impl Packets {
     /// Opens it on `interface` of `host`.
     pub fn open(lab: &Lab, host: &Host, interface: &'static str, ethertype: u16) -> Result<Self> {
-        join(inside(lab, host, move || {
-            let made = socket(
-                AddressFamily::Packet,
-                SockType::Raw,
-                SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-                None,
-            );
-            let made = made.context("failed to open a packet socket")?;
-            setsockopt(&made, sockopt::RcvBufForce, &BUFFER).context("failed to enlarge a buffer")?;
-            let index = if_nametoindex(interface).with_context(|| format!("failed to find {interface}"))?;
-            let address = link_address(index, ethertype).context("failed to address a packet socket")?;
-            bind(made.as_raw_fd(), &address).context("failed to bind a packet socket")?;
-            Ok(Self(made))
-        })?)
+        join(inside(lab, host, move || Self::here(interface, ethertype))?)
+    }
+
+    /// Opens it on `interface` of the calling thread's own network.
+    pub fn here(interface: &str, ethertype: u16) -> Result<Self> {
+        let made = socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None,
+        );
+        let made = made.context("failed to open a packet socket")?;
+        setsockopt(&made, sockopt::RcvBufForce, &BUFFER).context("failed to enlarge a buffer")?;
+        let index = if_nametoindex(interface).with_context(|| format!("failed to find {interface}"))?;
+        let address = link_address(index, ethertype).context("failed to address a packet socket")?;
+        bind(made.as_raw_fd(), &address).context("failed to bind a packet socket")?;
+        Ok(Self(made))
     }
 
     /// Sends a whole frame. One that finds no room or no link is lost, as frames are.
