@@ -96,7 +96,7 @@ fn router(shown: Shown) -> Router {
         .route("/metrics", get(metrics))
         .route(
             "/config",
-            get(async |State(shown): State<Shown>| shown.settings.render()),
+            get(async |State(shown): State<Shown>| shown.settings.logging(shown.levels.get()).render()),
         )
         .route(
             "/log",

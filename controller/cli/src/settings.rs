@@ -3,7 +3,7 @@
 
 use lightship_core::timing::LeaseTimings;
 
-use crate::args::{AgentArgs, OperatorArgs};
+use crate::args::{AgentArgs, LogLevel, OperatorArgs};
 use crate::duration;
 
 /// Settings by name.
@@ -50,6 +50,12 @@ impl Settings {
         );
         settings.set("namespace", &namespace);
         settings
+    }
+
+    /// The same with how much is logged now.
+    pub(crate) fn logging(mut self, level: LogLevel) -> Self {
+        self.set("log-level", &level.name());
+        self
     }
 
     fn set(&mut self, name: &'static str, value: &impl ToString) {

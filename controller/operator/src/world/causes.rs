@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Service;
 use lightship_core::ipam::Given;
 use lightship_core::names::{NodeName, ServiceId};
-use lightship_core::placement::{Outcome, Placed};
+use lightship_core::placement::{MoveCause, Outcome, Placed};
 use lightship_core::time::Instant;
 use lightship_edge::trace::attribute;
 use lightship_edge::{Span, TraceContext, Tracer};
@@ -103,9 +103,14 @@ impl Causes {
         if self.known.contains_key(id) {
             return;
         }
+        let followed = match cause {
+            MoveCause::Follows(primary) => self.known.get(primary).and_then(|one| one.first.clone()),
+            _ => None,
+        };
         self.moves.retain(|_, (since, _)| now - *since < ONE_MOVE);
         let key = (former.clone(), cause.word());
-        let first = self.moves.get(&key).map(|(_, first)| first.clone()).or_else(|| {
+        let known = followed.or_else(|| self.moves.get(&key).map(|(_, first)| first.clone()));
+        let first = known.or_else(|| {
             let span = self.tracer.begin("holder left", None, Duration::ZERO);
             let span = span
                 .with(attribute::FORMER, former.to_string())
@@ -145,9 +150,14 @@ impl World {
         self.causes.tracer = tracer;
     }
 
+    /// Whether anybody collects traces.
+    pub(super) fn is_traced(&self) -> bool {
+        self.causes.tracer.is_on()
+    }
+
     /// A watch shows a service: a cause, unless it is the echo of our own write.
     pub(super) fn trace_seen(&mut self, service: &Service, now: Instant) {
-        if !self.causes.tracer.is_on() {
+        if !self.is_traced() {
             return;
         }
         let id = index::service::id(service);
@@ -162,7 +172,7 @@ impl World {
 
     /// The status of a service is about to be written, with these addresses.
     pub(super) fn trace_status(&mut self, id: &ServiceId, given: &[Given], now: Instant) {
-        if !self.causes.tracer.is_on() {
+        if !self.is_traced() {
             return;
         }
         let new = |given: &&Given| !self.shown.services(&given.address).any(|showing| showing == id);
@@ -182,13 +192,13 @@ impl World {
     /// The lease of a service is about to be written: the lease says by which span.
     pub(super) fn trace_lease(&mut self, id: &ServiceId, write: &mut LeaseWrite, now: Instant) {
         let (LeaseWrite::Create(lease) | LeaseWrite::Replace(lease)) = write else {
-            if self.causes.tracer.is_on() {
+            if self.is_traced() {
                 self.causes
                     .write("lease deleted", Target::Lease(id.clone()), id, now);
             }
             return;
         };
-        if !self.causes.tracer.is_on() {
+        if !self.is_traced() {
             return lightship_edge::lease::set_trace_context(lease, None);
         }
         let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
@@ -217,17 +227,17 @@ impl World {
         }
     }
 
-    /// An object says what it should: if the other one of its service does too, and waits for nobody, that was all.
-    pub(super) fn trace_settled(&mut self, target: &Target) {
-        if !self.causes.tracer.is_on() {
-            return;
-        }
-        let (Target::Service(id) | Target::Lease(id)) = target else {
-            return;
-        };
-        let both = [Target::Service(id.clone()), Target::Lease(id.clone())];
-        if both.iter().all(|one| self.outbox.is_settled(one)) && !self.deferred_leases.contains(id) {
-            self.causes.settled(id);
+    /// These objects say what they should: where the other one of the same service does too, and waits for nobody, that was
+    /// all.
+    pub(super) fn trace_settled(&mut self, right: &[Target]) {
+        for target in right {
+            let (Target::Service(id) | Target::Lease(id)) = target else {
+                continue;
+            };
+            let both = [Target::Service(id.clone()), Target::Lease(id.clone())];
+            if both.iter().all(|one| self.outbox.is_settled(one)) && !self.deferred_leases.contains(id) {
+                self.causes.settled(id);
+            }
         }
     }
 

@@ -175,6 +175,7 @@ impl World {
             if due.is_empty() {
                 break;
             }
+            let mut right = Vec::new();
             for target in due {
                 match self.write(&target, now, wall) {
                     Ok(Some(write)) => {
@@ -182,7 +183,7 @@ impl World {
                         writes.push(write);
                     }
                     Ok(None) => {
-                        self.trace_settled(&target);
+                        right.extend(self.is_traced().then(|| target.clone()));
                         self.outbox.found_right(target, now);
                     }
                     Err(error) => {
@@ -190,6 +191,7 @@ impl World {
                     }
                 }
             }
+            self.trace_settled(&right);
         }
         writes
     }

@@ -23,6 +23,7 @@ fn operator() -> (Operator, Answering) {
         timings: LeaseTimings::default(),
         default_class: DefaultClass::LbIpam,
         rebalancing: Rebalancing::default(),
+        tracer: lightship_edge::Tracer::default(),
     };
     (
         Operator::new(options, events.client(), &mut Registry::default()),

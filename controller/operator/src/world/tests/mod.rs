@@ -7,6 +7,7 @@ mod gateways;
 mod leases;
 mod scene;
 mod server;
+mod traces;
 mod writes;
 
 use std::time::Duration;
