@@ -11,6 +11,7 @@ pub mod cidr;
 pub mod class;
 pub mod condition;
 pub mod definition;
+pub mod event;
 pub mod field_owner;
 pub mod gateway;
 pub mod label;

@@ -8,7 +8,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use crate::options::Hook;
 
 /// Why nothing can be loaded on this host.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HostError {
     /// The path is no mount point of bpffs.
     #[error("failed to find bpffs at {0}: mount it with 'mount -t bpf bpf {0}'")]
@@ -68,7 +68,40 @@ fn gather(bpffs: &Path) -> Facts {
     }
 }
 
+/// What was found on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// The kernel's release.
+    pub kernel: String,
+    /// Where frames would be answered.
+    pub hook: Hook,
+    /// Everything that is missing.
+    pub missing: Vec<HostError>,
+}
+
+/// Looks at everything this host must offer, without loading anything.
+#[must_use]
+pub fn examine(bpffs: &Path, hook: Hook) -> Examined {
+    let facts = gather(bpffs);
+    let (way, missing) = weigh(&facts, bpffs, hook);
+    Examined {
+        kernel: facts.kernel,
+        hook: match way {
+            Way::Tcx => Hook::Tcx,
+            Way::Clsact => Hook::Clsact,
+        },
+        missing,
+    }
+}
+
 fn judge(facts: &Facts, bpffs: &Path, hook: Hook) -> Result<Way, HostError> {
+    let (way, missing) = weigh(facts, bpffs, hook);
+    missing.into_iter().next().map_or(Ok(way), Err)
+}
+
+/// The way in, and everything that is missing, what hides the most first.
+fn weigh(facts: &Facts, bpffs: &Path, hook: Hook) -> (Way, Vec<HostError>) {
+    let mut refusals = Vec::new();
     let has = |bit: u32| facts.capabilities >> bit & 1 == 1;
     // Before Linux 5.8 CAP_SYS_ADMIN was what CAP_BPF is now, and it still stands for it.
     let granted = |bit: u32| has(bit) || (bit == CAP_BPF.0 && has(CAP_SYS_ADMIN));
@@ -78,7 +111,7 @@ fn judge(facts: &Facts, bpffs: &Path, hook: Hook) -> Result<Way, HostError> {
         .map(|(_, name)| name)
         .collect();
     if !missing.is_empty() {
-        return Err(HostError::Capabilities(missing));
+        refusals.push(HostError::Capabilities(missing));
     }
     let version = version(&facts.kernel);
     let way = match hook {
@@ -87,15 +120,15 @@ fn judge(facts: &Facts, bpffs: &Path, hook: Hook) -> Result<Way, HostError> {
         Hook::Tcx => Way::Tcx,
     };
     if version < OLDEST || (way == Way::Tcx && version < TCX_SINCE) {
-        return Err(HostError::Kernel(facts.kernel.clone()));
+        refusals.push(HostError::Kernel(facts.kernel.clone()));
     }
     if facts.bpffs.is_none() {
-        return Err(HostError::Bpffs(bpffs.to_path_buf()));
+        refusals.push(HostError::Bpffs(bpffs.to_path_buf()));
     }
     if facts.btf.is_none() {
-        return Err(HostError::Btf);
+        refusals.push(HostError::Btf);
     }
-    Ok(way)
+    (way, refusals)
 }
 
 fn effective_capabilities(status: &str) -> u64 {

@@ -30,7 +30,7 @@ pub use cleanup::{CleanupError, cleanup};
 pub use entry::{Entry, Group, InterfaceIndex};
 pub use execute::{ExecuteError, Failure};
 pub use groups::GroupError;
-pub use host::HostError;
+pub use host::{Examined, HostError, examine};
 pub use lightship_abi::{fence::Tombstone, mac::MacAddress, order::Order, outcome::Outcome};
 pub use loader::{Datapath, OpenError, monotonic_ns};
 pub use maps::MapsError;

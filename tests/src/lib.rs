@@ -20,6 +20,7 @@ pub mod objects;
 pub mod process;
 pub mod scene;
 pub mod segment;
+pub mod snapshot;
 
 pub use eventually::eventually;
 pub use lab::{Lab, Options};

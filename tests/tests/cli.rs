@@ -60,14 +60,14 @@ fn why_tells_what_is_missing_and_drain_moves_what_it_can() {
         lab.apply_file(&format!("samples/j0/{sample}.yaml")).unwrap();
     }
     let missing = ["there is no CiliumLoadBalancerIPPool", "-> create a pool"];
-    prints(&lab, &WHY, 0, &missing).unwrap();
+    prints(&lab, &WHY, 3, &missing).unwrap();
     lab.apply_file("samples/j0/pool.yaml").unwrap();
     let missing = [
         j0::ADDRESS,
         "there is no CiliumL2AnnouncementPolicy",
         "-> create one",
     ];
-    prints(&lab, &WHY, 0, &missing).unwrap();
+    prints(&lab, &WHY, 3, &missing).unwrap();
     lab.apply_file("samples/j0/policy.yaml").unwrap();
     prints(&lab, &WHY, 0, &["held by node-", "stands by", "lives"]).unwrap();
     let json = lightship(&lab, &[&WHY[..], &["-o", "json"]].concat()).unwrap();
@@ -96,7 +96,7 @@ fn why_tells_what_is_missing_and_drain_moves_what_it_can() {
 
     // The last one keeps it, and says why; the other is drained already.
     let refused = lightship(&lab, &["drain", to, "--timeout=2s"]).unwrap();
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 3);
     assert!(
         refused
             .stderr

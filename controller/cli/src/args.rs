@@ -7,10 +7,14 @@
 mod admin_address;
 mod agent;
 mod connection;
+mod doctor;
+mod import;
 mod lease_timing;
 mod list;
+mod misunderstood;
 mod operator;
 mod query;
+mod uninstall;
 mod upkeep;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -18,10 +22,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use admin_address::AdminAddress;
 pub(crate) use agent::AgentArgs;
 pub(crate) use connection::Connection;
+pub(crate) use doctor::DoctorArgs;
+pub(crate) use import::{ImportArgs, ImportCommand};
 pub(crate) use lease_timing::LeaseTimingArgs;
+pub(crate) use misunderstood::{environment_tip, format_asked};
 pub(crate) use operator::DefaultIpam;
 pub(crate) use operator::OperatorArgs;
-pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs};
+pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs, StatusArgs};
+pub(crate) use uninstall::{CleanupArgs, UninstallArgs};
 pub(crate) use upkeep::{
     CompletionArgs, DrainArgs, Shell, SimulateArgs, SimulateCommand, UndrainArgs, ValidateArgs, WhyArgs,
 };
@@ -61,21 +69,29 @@ pub(crate) enum Command {
     /// Look into the kernel maps of this node.
     Map(MapArgs),
     /// Show pools, services without an address, and holders at a glance.
-    Status(QueryArgs),
+    Status(StatusArgs),
     /// List the addresses that pools have given, and to which services.
     Ips(QueryArgs),
     /// List the nodes that hold services' addresses.
     Holders(QueryArgs),
     /// Say what a service has on the way from address to frames, what is missing, and what to do.
     Why(WhyArgs),
+    /// Check the cluster, or this machine as a node, for what Lightship needs and what gets in its way.
+    Doctor(DoctorArgs),
     /// Move every address away from a node, and wait until it holds none.
     Drain(DrainArgs),
     /// Let a drained node hold addresses again.
     Undrain(UndrainArgs),
     /// Show what would happen, without doing it.
     Simulate(SimulateArgs),
+    /// Turn what another load balancer was told into our objects.
+    Import(ImportArgs),
     /// Check pools, policies and services in a file, without a cluster.
     Validate(ValidateArgs),
+    /// Take Lightship out of the cluster and off its nodes, or show what would go.
+    Uninstall(UninstallArgs),
+    /// Take everything of Lightship off this node.
+    Cleanup(CleanupArgs),
     /// Print the script that completes this command line in a shell.
     Completion(CompletionArgs),
     /// Show the settings a running agent or operator uses.

@@ -12,6 +12,8 @@ use lightship_crd::{label, lease};
 use lightship_operator::rehearsal::{Objects, age, lasts};
 use serde::de::DeserializeOwned;
 
+use crate::exit::{Exit, Failure};
+
 /// The cluster as it was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
@@ -111,14 +113,40 @@ where
 
 /// What is wrong with a read, and what to do about it.
 pub(crate) fn reading(kind: &'static str, error: kube::Error) -> anyhow::Error {
-    match &error {
-        kube::Error::Api(status) if status.code == 404 => anyhow!(
-            "the API server does not know {kind}: install the definitions (lightship crd | kubectl apply --server-side -f -)"
+    let failure = match &error {
+        kube::Error::Api(status) if status.code == 404 => Failure::new(
+            Exit::NotInstalled,
+            format!(
+                "the API server does not know {kind}: install the definitions (lightship crd | kubectl apply --server-side -f -)"
+            ),
         ),
-        kube::Error::Api(status) if status.code == 403 => anyhow!(
-            "you may not read {kind}: ask for a role with the verbs get and list ({})",
-            status.message
+        kube::Error::Api(status) if status.code == 403 => Failure::new(
+            Exit::Forbidden,
+            format!(
+                "you may not read {kind}: ask for a role with the verbs get and list ({})",
+                status.message
+            ),
         ),
-        _ => anyhow::Error::new(error).context(format!("failed to read {kind}; is the API server well?")),
-    }
+        _ => Failure::new(
+            Exit::of_api(&error),
+            format!("failed to read {kind}; is the API server well?"),
+        )
+        .caused(error),
+    };
+    failure.into()
+}
+
+/// What is wrong with a write, and what to do about it.
+pub(crate) fn refused(what: &str, error: kube::Error) -> anyhow::Error {
+    let failure = match &error {
+        kube::Error::Api(status) if status.code == 403 => Failure::new(
+            Exit::Forbidden,
+            format!(
+                "you may not {what}: ask a cluster's administrator ({})",
+                status.message
+            ),
+        ),
+        _ => Failure::new(Exit::of_api(&error), format!("failed to {what}; try again")).caused(error),
+    };
+    failure.into()
 }

@@ -1,17 +1,21 @@
 //! The subcommands, one file each.
 
 pub(crate) mod agent;
+pub(crate) mod cleanup;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod crd;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod holders;
+pub(crate) mod import;
 pub(crate) mod ips;
 pub(crate) mod map;
 pub(crate) mod operator;
 mod plan;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod uninstall;
 pub(crate) mod validate;
 pub(crate) mod why;
 

@@ -1,13 +1,13 @@
 //! The `lightship` binary: the operator, the agent, and the commands people type.
 //!
-//! Exit codes: 0 when all went well, 2 when the command line (or the environment standing in for it) cannot be
-//! understood, 1 for everything else, then with one line on stderr that ends in what to do.
+//! What goes wrong is said in one line on stderr that ends in what to do; `exit` has the codes.
 
 mod admin;
 mod args;
 mod cluster;
 mod command;
 mod duration;
+mod exit;
 mod foreground;
 mod kubeconfig;
 mod output;
@@ -17,24 +17,52 @@ mod telemetry;
 
 #[cfg(test)]
 mod manifests;
+#[cfg(test)]
+mod reference;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use crate::args::{Arguments, Command};
+use crate::exit::Exit;
 use crate::telemetry::Levels;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misunderstood(&error),
+    };
+    let format = arguments.command.format();
     let result = telemetry::start(arguments.log_level).and_then(|levels| run(arguments, levels));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&error);
-            ExitCode::FAILURE
+            output::complain(&error, format);
+            ExitCode::from(Exit::of(&error).code())
         }
     }
+}
+
+/// Help and version are asked for; everything else is a mistake, which is told with the variables that may have made it.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    drop(error.print());
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let message = error.to_string();
+    let tip = args::environment_tip(&message);
+    if !tip.is_empty() {
+        output::advise(&tip);
+    }
+    let line = message.lines().next().unwrap_or_default();
+    let format = args::format_asked(std::env::args());
+    drop(output::document(
+        Exit::Usage,
+        line.trim_start_matches("error: "),
+        format,
+    ));
+    ExitCode::from(Exit::Usage.code())
 }
 
 fn run(arguments: Arguments, levels: Levels) -> anyhow::Result<()> {
@@ -50,10 +78,14 @@ fn run(arguments: Arguments, levels: Levels) -> anyhow::Result<()> {
         Command::Ips(asked) => command::ips::run(&connection, asked),
         Command::Holders(asked) => command::holders::run(&connection, asked),
         Command::Why(asked) => command::why::run(&connection, &asked),
+        Command::Doctor(asked) => command::doctor::run(&connection, &asked),
         Command::Drain(drain) => command::drain::run(&connection, &drain),
         Command::Undrain(undrain) => command::drain::undo(&connection, &undrain),
         Command::Simulate(simulate) => command::simulate::run(&connection, &simulate),
+        Command::Import(asked) => command::import::run(&connection, &asked),
         Command::Validate(asked) => command::validate::run(&asked),
+        Command::Uninstall(asked) => command::uninstall::run(&connection, &asked),
+        Command::Cleanup(asked) => command::cleanup::run(&asked, levels),
         Command::Completion(asked) => command::completion::run(asked),
         Command::Config(config) => command::config::run(&config),
     }

@@ -4,12 +4,13 @@
 mod collector;
 mod levels;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::args::LogLevel;
+use crate::output::Colours;
 
 pub(crate) use collector::{Collector, Source};
 pub(crate) use levels::Levels;
@@ -29,7 +30,7 @@ pub(crate) fn start(level: LogLevel) -> anyhow::Result<Levels> {
         .with(
             tracing_subscriber::fmt::layer()
                 .with_writer(io::stderr)
-                .with_ansi(io::stderr().is_terminal()),
+                .with_ansi(Colours::of_stderr() == Colours::On),
         )
         .try_init()
         .map_err(Error::Start)?;

@@ -5,6 +5,7 @@
 
 pub mod announcing;
 pub mod binding;
+pub mod cilium;
 pub mod election;
 pub mod finding;
 pub mod heartbeat;

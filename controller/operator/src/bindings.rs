@@ -9,7 +9,7 @@ use lightship_core::binding::{Binding, WorkOrder};
 use lightship_core::names::ServiceId;
 use lightship_core::placement::{Outcome, Placed};
 use lightship_core::timing::LeaseTimings;
-use lightship_crd::{annotation, label};
+use lightship_crd::{annotation, event, label};
 
 use crate::error::Error;
 use crate::status::Note;
@@ -64,7 +64,7 @@ impl LeaseForm {
                     None => "the service was deleted".to_owned(),
                 };
                 let notes = vec![Note::warning(
-                    "Withdrawn",
+                    event::WITHDRAWN,
                     format!("No node answers any more: {why}"),
                 )];
                 return Ok(Some(BindingUpdate {
@@ -76,7 +76,7 @@ impl LeaseForm {
         let Some(lease) = observed else {
             let spec = self.spec(placed, epoch, now, now);
             let metadata = self.metadata(name, &placed.order, ObjectMeta::default())?;
-            let notes = vec![Note::normal("Announced", announced(placed))];
+            let notes = vec![Note::normal(event::ANNOUNCED, announced(placed))];
             let write = LeaseWrite::Create(Box::new(Lease {
                 metadata,
                 spec: Some(spec),
@@ -210,13 +210,13 @@ fn told(bound: Option<&Binding>, placed: &Placed) -> Vec<Note> {
         (Some((Some(former), cause)), _) => {
             let (addresses, holder) = (addresses(&placed.order), &placed.holder);
             let message = format!("Node {holder} answers for {addresses} instead of {former}: {cause}");
-            vec![Note::normal("Moved", message)]
+            vec![Note::normal(event::MOVED, message)]
         }
         (None, Some(bound)) if bound.order.addresses() != placed.order.addresses() => {
-            vec![Note::normal("Announced", announced(placed))]
+            vec![Note::normal(event::ANNOUNCED, announced(placed))]
         }
         (None, Some(_)) => vec![],
-        _ => vec![Note::normal("Announced", announced(placed))],
+        _ => vec![Note::normal(event::ANNOUNCED, announced(placed))],
     }
 }
 

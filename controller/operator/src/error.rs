@@ -1,5 +1,6 @@
 //! What can end the operator, or fail in it and be tried again.
 
+use lightship_core::cilium::Rival;
 use lightship_edge::ApiAnswer as _;
 use thiserror::Error;
 
@@ -17,6 +18,12 @@ pub enum Error {
         /// What the API server said.
         #[source]
         source: Box<kube::Error>,
+    },
+    /// Cilium does the same in this cluster.
+    #[error("refuses to start beside Cilium: {rival}; turn it off: {}", rival.remedy())]
+    BesideCilium {
+        /// Which part of it.
+        rival: Rival,
     },
     /// The leader lease could not be read or written.
     #[error("failed to {operation} the leader lease {lease}")]
@@ -73,7 +80,10 @@ impl Error {
                 _ => Effect::Unknown,
             },
             Self::Deadline { .. } => Effect::Unknown,
-            Self::List { .. } | Self::LeaderLease { .. } | Self::Encode { .. } => Effect::None,
+            Self::List { .. }
+            | Self::BesideCilium { .. }
+            | Self::LeaderLease { .. }
+            | Self::Encode { .. } => Effect::None,
         }
     }
 
@@ -91,6 +101,7 @@ impl Error {
     pub(crate) fn category(&self) -> &'static str {
         match self {
             Self::List { .. } => "list",
+            Self::BesideCilium { .. } => "beside_cilium",
             Self::LeaderLease { .. } => "leader_lease",
             Self::Deadline { .. } => "deadline",
             Self::Write { source, .. } if source.is_conflict() => "conflict",

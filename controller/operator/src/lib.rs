@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use futures::stream::StreamExt as _;
 use kube::Client;
+use lightship_core::cilium;
 use lightship_core::placement::Rebalancing;
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
@@ -103,6 +104,7 @@ impl Operator {
     /// When what the operator cannot work without is missing at the start: the definitions or the right to read them.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         self.check_definitions().await?;
+        self.check_neighbours().await?;
         let clock = Clock::start();
         let candidate = Candidate::new(
             self.client.clone(),
@@ -175,6 +177,33 @@ impl Operator {
             Err(error) if !decoded(&error) => Err(wrong("ciliuml2announcementpolicies")(error)),
             _ => Ok(()),
         }
+    }
+
+    /// Two that give addresses of the same pools, or answer for the same addresses, fight: better not to begin.
+    async fn check_neighbours(&self) -> Result<(), Error> {
+        use k8s_openapi::api::core::v1::ConfigMap;
+        for namespace in cilium::NAMESPACES {
+            let api = kube::Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+            match api.get_opt(cilium::SETTINGS).await {
+                Ok(Some(settings)) => {
+                    if let Some(rival) = cilium::rivals(&settings.data.unwrap_or_default())
+                        .first()
+                        .copied()
+                    {
+                        return Err(Error::BesideCilium { rival });
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(
+                        error,
+                        namespace, "it is not known what Cilium does, if it is here"
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Watches, decides and writes while this replica leads.

@@ -2,6 +2,7 @@
 
 pub mod failover;
 pub mod j0;
+pub mod j4;
 pub mod observed;
 pub mod walk;
 

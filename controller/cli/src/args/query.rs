@@ -12,8 +12,12 @@ pub(crate) enum Format {
     /// Aligned columns, for people.
     #[default]
     Table,
-    /// A list of objects, for programs.
+    /// The same with more columns, where there are more.
+    Wide,
+    /// For programs; a failure is a document too.
     Json,
+    /// As JSON, to be read by people.
+    Yaml,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -21,6 +25,15 @@ pub(crate) struct QueryArgs {
     /// How the result is printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print it again whenever it changes, until interrupted.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
 }
 
 #[derive(Clone, Debug, Args)]

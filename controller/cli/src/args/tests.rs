@@ -66,7 +66,10 @@ fn a_wrong_value_is_named_with_its_flag_and_what_is_allowed() {
             &["agent", "--node-name="],
             ["", "--node-name", "value is required"],
         ),
-        (&["ips", "--output=yaml"], ["'yaml'", "--output", "table, json"]),
+        (
+            &["ips", "--output=cbor"],
+            ["'cbor'", "--output", "table, wide, json, yaml"],
+        ),
     ];
     for (line, parts) in cases {
         let message = refused(line);

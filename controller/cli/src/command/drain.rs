@@ -18,6 +18,7 @@ use super::plan::{self, Fate};
 use crate::args::{Connection, DrainArgs, UndrainArgs};
 use crate::cluster::{self, Cluster};
 use crate::duration;
+use crate::exit::{Exit, Failure};
 use crate::output::print;
 
 /// How often the leases are looked at.
@@ -71,12 +72,16 @@ async fn mark(client: &Client, node: &str, value: &Value) -> anyhow::Result<()> 
         .patch(node, &PatchParams::default(), &Patch::Merge(&patch))
         .await;
     patched.map(drop).map_err(|error| match &error {
-        kube::Error::Api(status) if status.code == 403 => anyhow!(
-            "you may not annotate nodes: ask for a role with the verb patch on nodes, or have somebody who may run \
-             kubectl annotate node {node} {}=true ({})",
-            annotation::DRAIN,
-            status.message
-        ),
+        kube::Error::Api(status) if status.code == 403 => Failure::new(
+            Exit::Forbidden,
+            format!(
+                "you may not annotate nodes: ask for a role with the verb patch on nodes, or have somebody who may run \
+                 kubectl annotate node {node} {}=true ({})",
+                annotation::DRAIN,
+                status.message
+            ),
+        )
+        .into(),
         _ => anyhow::Error::new(error).context(format!("failed to annotate node {node}; try again")),
     })
 }
@@ -169,7 +174,7 @@ fn remaining(node: &str, left: &BTreeSet<String>, fates: &[Fate], patience: Dura
             few(&late)
         ));
     }
-    anyhow!(sentences.join(". "))
+    Failure::new(Exit::Disorder, sentences.join(". ")).into()
 }
 
 #[cfg(test)]

@@ -1,35 +1,55 @@
 //! `lightship holders`: which node holds which service's addresses, from the service leases, which alone decide.
 
-use anyhow::Context as _;
+use std::net::IpAddr;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
+use lightship_core::binding::WorkOrder;
+use lightship_core::names::NodeName;
 use lightship_crd::{annotation, label};
 use serde::Serialize;
 
 use super::ask;
 use crate::args::{Connection, QueryArgs};
+use crate::cluster;
 use crate::output::{self, Row};
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct HolderRow {
     service: String,
-    node: String,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) node: String,
     since: Option<String>,
     moves: i32,
+    standbys: Vec<String>,
+    policies: Vec<String>,
     lease: String,
 }
 
 impl Row for HolderRow {
-    const HEADINGS: &'static [&'static str] = &["SERVICE", "NODE", "SINCE", "MOVES", "LEASE"];
+    const HEADINGS: &'static [&'static str] = &["SERVICE", "ADDRESSES", "NODE", "SINCE", "MOVES"];
+    const MORE: &'static [&'static str] = &["STANDBYS", "POLICIES", "LEASE"];
 
     fn cells(&self) -> Vec<String> {
         let since = self.since.clone().unwrap_or_default();
         vec![
             self.service.clone(),
+            self.addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(","),
             self.node.clone(),
             since,
             self.moves.to_string(),
+        ]
+    }
+
+    fn more(&self) -> Vec<String> {
+        vec![
+            self.standbys.join(","),
+            self.policies.join(","),
             self.lease.clone(),
         ]
     }
@@ -47,8 +67,7 @@ pub(crate) fn run(connection: &Connection, args: QueryArgs) -> anyhow::Result<()
 pub(super) async fn holders(client: Client, namespace: &str) -> anyhow::Result<Vec<HolderRow>> {
     let ours = ListParams::default().labels(&format!("{}={}", label::LEASE, label::LEASE_SERVICE));
     let leases = Api::<Lease>::namespaced(client, namespace).list(&ours).await;
-    let leases =
-        leases.with_context(|| format!("failed to list the leases in {namespace}; may you read them?"))?;
+    let leases = leases.map_err(|error| cluster::reading("leases", error))?;
     let mut rows: Vec<HolderRow> = leases.items.iter().map(row_of).collect();
     rows.sort_unstable_by(|one, other| one.service.cmp(&other.service));
     Ok(rows)
@@ -56,7 +75,18 @@ pub(super) async fn holders(client: Client, namespace: &str) -> anyhow::Result<V
 
 fn row_of(lease: &Lease) -> HolderRow {
     let spec = lease.spec.as_ref();
+    let order = lease.annotations().get(annotation::WORK_ORDER);
+    // A lease that cannot be read still names its holder.
+    let order = order.and_then(|text| WorkOrder::from_annotation(text).ok());
+    let names = |all: &[NodeName]| all.iter().map(ToString::to_string).collect();
+    let policies = order.iter().flat_map(|order| &order.announcements);
     HolderRow {
+        addresses: order.as_ref().map(WorkOrder::addresses).unwrap_or_default(),
+        standbys: order
+            .as_ref()
+            .map(|order| names(&order.standbys))
+            .unwrap_or_default(),
+        policies: policies.map(|one| one.policy.to_string()).collect(),
         service: lease
             .annotations()
             .get(annotation::SERVICE)

@@ -1,6 +1,7 @@
 //! `lightship status`: pools, services without an address, and holders at a glance.
 
-use anyhow::Context as _;
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Service;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
@@ -9,10 +10,14 @@ use serde::Serialize;
 
 use super::holders::{HolderRow, holders};
 use super::{ask, ips::pools};
-use crate::args::{Connection, Format, QueryArgs};
-use crate::output::{self, Row, table};
+use crate::args::{Connection, StatusArgs};
+use crate::cluster;
+use crate::output::{self, Row, Width, section};
 
-#[derive(Debug, Serialize)]
+/// How often a watched cluster is read.
+const PACE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
 struct Overview {
     pools: Vec<PoolRow>,
     pending: Vec<PendingRow>,
@@ -57,41 +62,45 @@ impl Row for PendingRow {
     }
 }
 
-pub(crate) fn run(connection: &Connection, args: QueryArgs) -> anyhow::Result<()> {
+pub(crate) fn run(connection: &Connection, args: StatusArgs) -> anyhow::Result<()> {
     ask(connection, async |client| {
-        let overview = Overview {
-            pools: pools(client.clone()).await?.iter().map(pool_row).collect(),
-            pending: pending(client.clone()).await?,
-            holders: holders(client, &connection.namespace).await?,
-        };
-        match args.output {
-            Format::Json => {
-                let json = serde_json::to_string_pretty(&overview)
-                    .context("failed to write the overview as JSON")?;
-                output::print(&format!("{json}\n"))
+        let mut shown = None;
+        loop {
+            let overview = Overview {
+                pools: pools(client.clone()).await?.iter().map(pool_row).collect(),
+                pending: pending(client.clone()).await?,
+                holders: holders(client.clone(), &connection.namespace).await?,
+            };
+            if shown.as_ref() != Some(&overview) {
+                if shown.is_some() {
+                    output::start_over(args.query.output)?;
+                }
+                output::object(&overview, args.query.output, |width| render(&overview, width))?;
+                shown = Some(overview);
             }
-            Format::Table => output::print(&render(&overview)),
+            if !args.watch {
+                return Ok(());
+            }
+            tokio::time::sleep(PACE).await;
         }
     })
 }
 
-fn render(overview: &Overview) -> String {
+fn render(overview: &Overview, width: Width) -> String {
     [
-        section(&overview.pools, "No pools: create a CiliumLoadBalancerIPPool."),
+        section(
+            &overview.pools,
+            width,
+            "No pools: create a CiliumLoadBalancerIPPool.",
+        ),
         section(
             &overview.pending,
+            width,
             "Every service of type LoadBalancer has an address.",
         ),
-        section(&overview.holders, "No node holds an address."),
+        section(&overview.holders, width, "No node holds an address."),
     ]
     .join("\n")
-}
-
-fn section<R: Row>(rows: &[R], nothing: &str) -> String {
-    if rows.is_empty() {
-        return format!("{nothing}\n");
-    }
-    table(R::HEADINGS, &rows.iter().map(Row::cells).collect::<Vec<_>>())
 }
 
 fn pool_row(pool: &CiliumLoadBalancerIPPool) -> PoolRow {
@@ -123,7 +132,7 @@ fn pool_row(pool: &CiliumLoadBalancerIPPool) -> PoolRow {
 async fn pending(client: Client) -> anyhow::Result<Vec<PendingRow>> {
     let services = Api::<Service>::all(client).list(&ListParams::default()).await;
     Ok(services
-        .context("failed to list the services; may you read them?")?
+        .map_err(|error| cluster::reading("services", error))?
         .items
         .iter()
         .filter_map(pending_row)

@@ -1,13 +1,13 @@
 //! `lightship validate`: what the API server would refuse and the operator would complain of, without either.
 
-mod document;
+pub(super) mod document;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use kube::ResourceExt as _;
 use lightship_core::ipam::{Reason, Verdict};
 use lightship_core::names::{PoolName, ServiceId};
@@ -16,11 +16,12 @@ use lightship_operator::rehearsal::{Objects, Rehearsal};
 use serde::Serialize;
 
 use crate::args::ValidateArgs;
+use crate::exit::{Exit, Failure};
 use crate::output::{self, Row};
 
 /// Something wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Problem {
+pub(super) struct Problem {
     /// The line its document begins in.
     line: usize,
     object: String,
@@ -52,15 +53,13 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(anyhow!(
-            "problems found: {}; correct them and ask again",
-            problems.len()
-        ))
+        let found = format!("problems found: {}; correct them and ask again", problems.len());
+        Err(Failure::new(Exit::Disorder, found).into())
     }
 }
 
 /// Everything wrong, by line.
-fn problems(text: &str, default: DefaultClass) -> anyhow::Result<Vec<Problem>> {
+pub(super) fn problems(text: &str, default: DefaultClass) -> anyhow::Result<Vec<Problem>> {
     let schemas = document::Schemas::new()?;
     let mut objects = Objects::default();
     let mut lines = BTreeMap::new();

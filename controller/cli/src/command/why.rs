@@ -9,7 +9,7 @@ mod tests;
 
 use std::net::IpAddr;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
 use lightship_core::names::ServiceId;
@@ -18,10 +18,11 @@ use lightship_operator::rehearsal::{Rehearsal, age};
 use serde::Serialize;
 
 use super::ask;
-use crate::args::{Connection, Format, WhyArgs};
+use crate::args::{Connection, WhyArgs};
 use crate::cluster::Cluster;
 use crate::duration;
-use crate::output::print;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Colours, Tone};
 
 /// How a step of the way stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +84,18 @@ pub(super) struct Explanation {
     steps: Vec<Step>,
 }
 
+impl Explanation {
+    /// The sentence that ends the command where something is wrong.
+    fn wrong(&self) -> String {
+        let wrong = self.steps.iter().filter(|step| step.state == State::Wrong);
+        format!(
+            "{}: wrong: {}; what to do stands behind each ->",
+            self.service,
+            wrong.count()
+        )
+    }
+}
+
 /// What is known when a step is looked at.
 struct View<'a> {
     cluster: &'a Cluster,
@@ -103,13 +116,11 @@ pub(crate) fn run(connection: &Connection, args: &WhyArgs) -> anyhow::Result<()>
         let cluster = Cluster::read(&client, &connection.namespace).await?;
         let default = args.operator.default_lb_service_ipam.into();
         let explanation = explain(&cluster, &connection.namespace, &id, default)?;
-        match args.output {
-            Format::Table => print(&render(&explanation)),
-            Format::Json => {
-                let json = serde_json::to_string_pretty(&explanation)
-                    .context("failed to write the explanation as JSON")?;
-                print(&format!("{json}\n"))
-            }
+        let colours = Colours::of_stdout();
+        output::object(&explanation, args.output, |_| render(&explanation, colours))?;
+        match explanation.state {
+            State::Well | State::Note => Ok(()),
+            State::Wrong => Err(Failure::new(Exit::Disorder, explanation.wrong()).into()),
         }
     })
 }
@@ -202,7 +213,7 @@ fn operator(view: &View<'_>) -> Step {
     }
 }
 
-fn render(explanation: &Explanation) -> String {
+fn render(explanation: &Explanation, colours: Colours) -> String {
     let addresses: Vec<_> = explanation.addresses.iter().map(ToString::to_string).collect();
     let addresses = if addresses.is_empty() {
         "no address".to_owned()
@@ -216,14 +227,15 @@ fn render(explanation: &Explanation) -> String {
     );
     let mut text = format!("{}: {addresses}, {holder}\n", explanation.service);
     for step in &explanation.steps {
-        let mark = match step.state {
-            State::Well => "ok",
-            State::Note => "note",
-            State::Wrong => "WRONG",
+        let (tone, mark) = match step.state {
+            State::Well => (Tone::Good, "ok"),
+            State::Note => (Tone::Notable, "note"),
+            State::Wrong => (Tone::Bad, "WRONG"),
         };
+        let mark = colours.paint(tone, &format!("{mark:5}"));
         let remedy = step.remedy.as_ref();
         let remedy = remedy.map(|remedy| format!("{:5}  {:9}  -> {remedy}\n", "", ""));
-        let line = format!("{mark:5}  {:9}  {}\n", step.name, step.found);
+        let line = format!("{mark}  {:9}  {}\n", step.name, step.found);
         text.extend([line, remedy.unwrap_or_default()]);
     }
     text

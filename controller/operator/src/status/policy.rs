@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use lightship_core::names::{NodeName, PolicyName};
 use lightship_core::placement::{AddressKinds, Outcome, Refusal};
 use lightship_crd::condition::policy as names;
-use lightship_crd::{CiliumL2AnnouncementPolicy, Holder, PolicyStatus};
+use lightship_crd::{CiliumL2AnnouncementPolicy, Holder, PolicyStatus, event};
 use serde_json::json;
 
 use super::condition::{Conditions, Saying};
@@ -163,9 +163,9 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     let find = |list: &'_ [Condition], type_: &str| list.iter().find(|one| one.type_ == type_).cloned();
     let mut notes = Vec::new();
     let bad = [
-        (names::BAD_NODE_SELECTOR, "BadNodeSelector"),
-        (names::BAD_INTERFACE_REGEX, "BadInterfaceRegex"),
-        (names::BAD_SERVICE_SELECTOR, "BadServiceSelector"),
+        (names::BAD_NODE_SELECTOR, event::BAD_NODE_SELECTOR),
+        (names::BAD_INTERFACE_REGEX, event::BAD_INTERFACE_REGEX),
+        (names::BAD_SERVICE_SELECTOR, event::BAD_SERVICE_SELECTOR),
     ];
     for (type_, reason) in bad {
         let (old, new) = (find(before, type_), find(after, type_));
@@ -182,8 +182,8 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     let status = |one: &Option<Condition>| one.as_ref().map(|one| one.status.clone());
     if status(&old) != status(&new) {
         notes.extend(new.map(|one| match one.status.as_str() {
-            "True" => Note::normal("Announcing", one.message),
-            _ => Note::warning("NotAnnouncing", one.message),
+            "True" => Note::normal(event::ANNOUNCING, one.message),
+            _ => Note::warning(event::NOT_ANNOUNCING, one.message),
         }));
     }
     notes

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use lightship_core::ipam::PoolReport;
 use lightship_crd::condition::pool as names;
-use lightship_crd::{Allocation, CiliumLoadBalancerIPPool, PoolStatus};
+use lightship_crd::{Allocation, CiliumLoadBalancerIPPool, PoolStatus, event};
 use serde_json::json;
 
 use super::condition::{Conditions, Saying};
@@ -121,15 +121,15 @@ fn notes(before: &[Condition], status: &PoolStatus, report: &PoolReport) -> Vec<
     );
     match (&report.conflict, conflicted) {
         (Some(conflict), (false, _)) => notes.push(Note::warning(
-            "PoolConflict",
+            event::POOL_CONFLICT,
             format!("{conflict}; the pool gives nothing new until one of them is changed"),
         )),
         (None, (true, _)) => notes.push(Note::normal(
-            "PoolConflictResolved",
+            event::POOL_CONFLICT_RESOLVED,
             "No other pool overlaps any more; the pool gives addresses again".to_owned(),
         )),
         (None, _) if before.is_empty() => notes.push(Note::normal(
-            "PoolReady",
+            event::POOL_READY,
             format!(
                 "{} addresses, {} of them available",
                 report.counts.total, report.counts.available
@@ -144,7 +144,7 @@ fn notes(before: &[Condition], status: &PoolStatus, report: &PoolReport) -> Vec<
     };
     if let Some(message) = problem(&status.conditions).filter(|now| problem(before).as_ref() != Some(now)) {
         notes.push(Note::warning(
-            "BadBlock",
+            event::BAD_BLOCK,
             format!("Not used, the rest of the pool is: {message}"),
         ));
     }

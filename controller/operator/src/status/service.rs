@@ -12,6 +12,7 @@ use lightship_core::names::PoolName;
 use lightship_core::placement::{Outcome, Unwanted};
 use lightship_core::service::IngressOwner;
 use lightship_crd::condition::service as names;
+use lightship_crd::event;
 use serde_json::json;
 
 use super::condition::{Conditions, Saying};
@@ -69,7 +70,7 @@ fn ingress(observed: &Service, decided: Decided<'_>) -> (Vec<LoadBalancerIngress
     for lost in &decided.allocation.released {
         entries.retain(|entry| index::service::address(entry) != Some(lost.address));
         notes.push(Note::normal(
-            "AddressReleased",
+            event::ADDRESS_RELEASED,
             format!("Address {} was taken back: {}", lost.address, lost.cause),
         ));
     }
@@ -91,7 +92,7 @@ fn ingress(observed: &Service, decided: Decided<'_>) -> (Vec<LoadBalancerIngress
             .map(|pool| format!(" from pool {pool}"))
             .unwrap_or_default();
         notes.push(Note::normal(
-            "AddressAssigned",
+            event::ADDRESS_ASSIGNED,
             format!("Address {} was assigned{pool}", given.address),
         ));
     }
@@ -250,9 +251,9 @@ fn warnings(before: &[Condition], after: &[Condition]) -> Vec<Note> {
             .any(|old| old.type_ == one.type_ && old.status == one.status && old.message == one.message)
     };
     let ours = [
-        (names::REQUEST_SATISFIED, "False", "RequestUnsatisfied"),
-        (names::ANNOUNCED, "False", "NotAnnounced"),
-        (names::FOREIGN_ADDRESS, "True", "ForeignAddress"),
+        (names::REQUEST_SATISFIED, "False", event::REQUEST_UNSATISFIED),
+        (names::ANNOUNCED, "False", event::NOT_ANNOUNCED),
+        (names::FOREIGN_ADDRESS, "True", event::FOREIGN_ADDRESS),
     ];
     ours.into_iter()
         .filter_map(|(type_, bad, event)| {

@@ -72,7 +72,7 @@ impl World {
                  detecting failures; give each node a hardware address of its own",
                 one.mac, one.owner
             );
-            let note = Note::warning("ForeignHardwareAddress", message);
+            let note = Note::warning(lightship_crd::event::FOREIGN_HARDWARE_ADDRESS, message);
             self.tales
                 .push((vec![note], vec![node_reference(one.node.as_str())]));
         }

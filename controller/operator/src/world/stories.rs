@@ -13,6 +13,7 @@ use lightship_core::inventory::Inventory;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::placement::Outcome;
 use lightship_core::time::Instant;
+use lightship_crd::event;
 use lightship_edge::lease::trace_context;
 
 use super::World;
@@ -157,7 +158,7 @@ impl World {
             format!(" after {} ms{by}", account.silence.as_millis())
         });
         let note = Note::normal(
-            "Moved",
+            event::MOVED,
             format!(
                 "Node {to} answers for {} instead of {from}: {from} fell silent, {to} took over{how}",
                 addresses.join(", ")
@@ -231,7 +232,7 @@ impl World {
                     "Station {mac} on {interface} of node {node} says that it has {address}: give it another address, \
                      or take this one out of the pool"
                 );
-                ("conflict", Note::warning("AddressConflict", message))
+                ("conflict", Note::warning(event::ADDRESS_CONFLICT, message))
             }
             Sight::Fenced {
                 address, by, epoch, ..
@@ -241,18 +242,18 @@ impl World {
                     .map_or("another member".to_owned(), |by| format!("node {by}"));
                 let message =
                     format!("Node {node} fell silent for {address}: {by} claimed it in epoch {epoch}");
-                ("fence", Note::normal("Fenced", message))
+                ("fence", Note::normal(event::FENCED, message))
             }
             Sight::Lingers { address, to } => {
                 let message = format!(
                     "Node {node} goes on answering for {address}: node {to}, which should, does not answer; look at \
                      the agent and the network there"
                 );
-                ("lingers", Note::warning("Lingers", message))
+                ("lingers", Note::warning(event::LINGERS, message))
             }
             Sight::Claimed { from, .. } => (
                 "claim",
-                Note::normal("Claimed", format!("Node {node} took over from {from}")),
+                Note::normal(event::CLAIMED, format!("Node {node} took over from {from}")),
             ),
         };
         self.stories.counts.push(Count::Found(kind));

@@ -10,30 +10,37 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(super) const POOL: &str = "CiliumLoadBalancerIPPool";
-pub(super) const POLICY: &str = "CiliumL2AnnouncementPolicy";
-pub(super) const SERVICE: &str = "Service";
+pub(in crate::command) const POOL: &str = "CiliumLoadBalancerIPPool";
+pub(in crate::command) const POLICY: &str = "CiliumL2AnnouncementPolicy";
+pub(in crate::command) const SERVICE: &str = "Service";
 
 /// A document of the file.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(in crate::command) struct Document {
     /// Its first line, counted from 1.
-    pub(super) line: usize,
+    pub(in crate::command) line: usize,
     text: String,
+}
+
+impl Document {
+    /// What it says.
+    pub(in crate::command) fn value(&self) -> Result<Value, serde_saphyr::Error> {
+        serde_saphyr::from_str(&self.text)
+    }
 }
 
 /// What a document is, and what is wrong with it.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) object: String,
-    pub(super) problems: Vec<String>,
+pub(in crate::command) struct Outcome {
+    pub(in crate::command) object: String,
+    pub(in crate::command) problems: Vec<String>,
 }
 
 /// The schemas of our kinds by kind and version.
-pub(super) struct Schemas(Vec<(String, String, Value)>);
+pub(in crate::command) struct Schemas(Vec<(String, String, Value)>);
 
 impl Schemas {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(in crate::command) fn new() -> anyhow::Result<Self> {
         let mut schemas = Vec::new();
         for definition in crds().context("failed to make the definitions")? {
             let kind = definition.spec.names.kind;
@@ -61,7 +68,7 @@ impl Schemas {
 }
 
 /// The documents of a file, those without content left out.
-pub(super) fn split(text: &str) -> Vec<Document> {
+pub(in crate::command) fn split(text: &str) -> Vec<Document> {
     let mut documents = vec![Document {
         line: 1,
         text: String::new(),
@@ -83,8 +90,8 @@ pub(super) fn split(text: &str) -> Vec<Document> {
 }
 
 /// Reads a document; what can be read of our kinds is added to the objects.
-pub(super) fn read(document: &Document, schemas: &Schemas, objects: &mut Objects) -> Outcome {
-    let value: Value = match serde_saphyr::from_str(&document.text) {
+pub(in crate::command) fn read(document: &Document, schemas: &Schemas, objects: &mut Objects) -> Outcome {
+    let value: Value = match document.value() {
         Ok(value) => value,
         Err(error) => {
             return Outcome {

@@ -28,8 +28,9 @@ pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
             return wrong(
                 format!("loadBalancerClass {class} says that another controller serves it"),
                 format!(
-                    "the class cannot be changed: delete the service and create it again without spec.loadBalancerClass, or \
-                     with {}",
+                    "the class cannot be changed, so the service has to be made anew: kubectl -n {namespace} get service {name} \
+                     -o yaml >{name}.yaml; take the line loadBalancerClass out of it, or write {} there; kubectl replace --force \
+                     -f {name}.yaml",
                     lightship_crd::class::L2_ANNOUNCER
                 ),
             );

@@ -6,6 +6,8 @@ use lightship_core::finding::Sight;
 use lightship_core::names::{NodeName, PolicyName};
 use lightship_core::placement::{Caveat, Mismatch, NodeTrait, Outcome, Placed, Refusal, Unwanted};
 
+use serde_json::json;
+
 use super::{Step, View, address, remedy};
 
 /// So many of a kind are named.
@@ -43,8 +45,13 @@ fn unselected(view: &View<'_>, unwanted: &Unwanted) -> Vec<Step> {
         Unwanted::NoPolicy => vec![Step::wrong(
             "policy",
             "there is no CiliumL2AnnouncementPolicy",
-            "create one, for example: kubectl apply -f - with apiVersion: cilium.io/v2alpha1, kind: \
-             CiliumL2AnnouncementPolicy, spec: {loadBalancerIPs: true}",
+            format!(
+                "create one, for example: {}",
+                remedy::applied(&json!({
+                    "apiVersion": "cilium.io/v2alpha1", "kind": "CiliumL2AnnouncementPolicy",
+                    "metadata": {"name": "first-policy"}, "spec": {flag(view): true},
+                }))
+            ),
         )],
         // Told with the address, where there is one of ours.
         Unwanted::ForeignClass(_) | Unwanted::NoAddress => return vec![],
@@ -54,15 +61,19 @@ fn unselected(view: &View<'_>, unwanted: &Unwanted) -> Vec<Step> {
 }
 
 /// The flag that would announce the kind of address the service has.
-fn flags(view: &View<'_>, policy: &PolicyName) -> String {
+fn flag(view: &View<'_>) -> &'static str {
     let service = view.rehearsal.cluster().services.get(view.id);
-    let flag = if service.is_some_and(|service| service.load_balancer.is_empty()) {
+    if service.is_some_and(|service| service.load_balancer.is_empty()) {
         "externalIPs"
     } else {
         "loadBalancerIPs"
-    };
+    }
+}
+
+fn flags(view: &View<'_>, policy: &PolicyName) -> String {
     format!(
-        "kubectl patch ciliuml2announcementpolicies {policy} --type=merge -p '{{\"spec\":{{\"{flag}\":true}}}}'"
+        "kubectl patch ciliuml2announcementpolicies {policy} --type=merge -p '{{\"spec\":{{\"{}\":true}}}}'",
+        flag(view)
     )
 }
 
@@ -99,6 +110,9 @@ fn nowhere(view: &View<'_>, refused: &BTreeMap<NodeName, Vec<(PolicyName, Refusa
             nodes.push(node);
         }
     }
+    // Where nodes are meant and cannot, others that are not meant are no news, and nothing to be changed.
+    let by_selector = |refusal: &Refusal| matches!(refusal, Refusal::NodeSelector(_));
+    let some_are_meant = alike.values().any(|(refusal, _)| !by_selector(refusal));
     let steps = alike.into_iter().map(|((policy, why), (refusal, nodes))| {
         let named: Vec<_> = nodes.iter().take(NAMED).map(|node| node.as_str()).collect();
         let more = match nodes.len().saturating_sub(NAMED) {
@@ -109,9 +123,14 @@ fn nowhere(view: &View<'_>, refused: &BTreeMap<NodeName, Vec<(PolicyName, Refusa
             "{}{more} cannot announce it for policy {policy}: {why}",
             named.join(", ")
         );
-        let remedy = nodes
-            .first()
-            .map(|node| remedy::refusal(view, policy, node, refusal));
+        if some_are_meant && by_selector(refusal) {
+            return Step::note("node", found, None);
+        }
+        // A node that traffic is meant for, if there is one.
+        let known = &view.rehearsal.cluster().nodes;
+        let meant = |node: &&&NodeName| known.get(**node).is_some_and(|node| node.traits.is_empty());
+        let node = nodes.iter().find(meant).or_else(|| nodes.first());
+        let remedy = node.map(|node| remedy::refusal(view, policy, node, refusal));
         Step::wrong("node", found, remedy.unwrap_or_default())
     });
     let mut steps: Vec<Step> = steps.collect();

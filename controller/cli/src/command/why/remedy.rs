@@ -2,9 +2,10 @@
 
 use kube::ResourceExt as _;
 use lightship_core::ipam::{Clash, Missed, Reason};
-use lightship_core::names::{NodeName, PolicyName, PoolName};
+use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::Refusal;
 use lightship_crd::{annotation, label};
+use serde_json::{Value, json};
 
 use super::View;
 
@@ -33,16 +34,15 @@ pub(super) fn missed(view: &View<'_>, pool: &PoolName, missed: &Missed) -> Strin
 
 /// For what the service lacks, pools that do not serve it excepted.
 pub(super) fn reason(view: &View<'_>, reason: &Reason) -> String {
-    let request = format!(
-        "ask for another in the service's annotation {}, or for none",
-        annotation::IPS.name
-    );
+    let request = format!("ask for another address, or for none: {}", unrequest(view));
     match reason {
-        Reason::NoPool { .. } => {
-            "create a pool, for example: kubectl apply -f - with apiVersion: cilium.io/v2, kind: \
-             CiliumLoadBalancerIPPool, spec: {blocks: [{cidr: 10.0.10.0/24}]}"
-                .to_owned()
-        }
+        Reason::NoPool { .. } => format!(
+            "create a pool, with addresses of your network that nobody else uses, for example: {}",
+            applied(&json!({
+                "apiVersion": "cilium.io/v2", "kind": "CiliumLoadBalancerIPPool", "metadata": {"name": "first-pool"},
+                "spec": {"blocks": [{"cidr": "10.0.10.0/24"}]},
+            }))
+        ),
         Reason::OutOfAddresses { pools, .. } => {
             let pool = pools.first().map(PoolName::as_str).unwrap_or_default();
             format!(
@@ -56,38 +56,100 @@ pub(super) fn reason(view: &View<'_>, reason: &Reason) -> String {
             pool, missed: why, ..
         } => missed(view, pool, why),
         Reason::Taken { by, .. } => format!(
-            "{request}; or share it: give both services (the other is {by}) the same annotation {} and different ports",
-            annotation::SHARING_KEY.name
+            "{request}; or share it, with different ports, by the same key on both: {}",
+            same_key(view, by)
         ),
         Reason::CannotShare { with, clash, .. } => {
-            format!("{}, or {request}", unclash(clash, &with.to_string()))
+            format!("{}; or {request}", unclash(view, clash, with))
         }
         Reason::Withheld { pool, .. } => {
             format!("set allowFirstLastIPs: \"Yes\" (kubectl edit ippools {pool}), or {request}")
         }
         Reason::Unreadable(_) => format!(
-            "correct spec.loadBalancerIP or the annotation {}: addresses separated by commas",
-            annotation::IPS.name
+            "correct spec.loadBalancerIP or the annotation {}, which takes addresses separated by commas: kubectl -n {} \
+             edit service {}",
+            annotation::IPS.name,
+            view.id.namespace,
+            view.id.name
         ),
     }
 }
 
-fn unclash(clash: &Clash, other: &str) -> String {
+/// The command that creates an object.
+pub(super) fn applied(object: &Value) -> String {
+    format!("echo '{object}' | kubectl apply -f -")
+}
+
+/// The command that takes a service's request for addresses away.
+fn unrequest(view: &View<'_>) -> String {
+    let ServiceId { namespace, name } = view.id;
+    let annotations = view.service.annotations();
+    let written = [Some(annotation::IPS.name), annotation::IPS.alias];
+    let written = written.into_iter().flatten();
+    match written.into_iter().find(|key| annotations.contains_key(*key)) {
+        Some(key) => format!("kubectl -n {namespace} annotate service {name} {key}-"),
+        None => format!(
+            "kubectl -n {namespace} patch service {name} --type=merge -p '{{\"spec\":{{\"loadBalancerIP\":null}}}}'"
+        ),
+    }
+}
+
+/// The commands that annotate both of two services.
+fn on_both(view: &View<'_>, other: &ServiceId, key: &str, value: [&str; 2]) -> String {
+    let one = |id: &ServiceId, value: &str| {
+        format!(
+            "kubectl -n {} annotate service {} --overwrite {key}={value}",
+            id.namespace, id.name
+        )
+    };
+    format!("{} && {}", one(view.id, value[0]), one(other, value[1]))
+}
+
+/// The commands that give two services the same sharing key: the other's, where it has one.
+fn same_key(view: &View<'_>, other: &ServiceId) -> String {
+    let all = &view.cluster.objects.services;
+    let found = all.iter().find(|one| {
+        one.name_any() == other.name && one.namespace().as_deref() == Some(other.namespace.as_str())
+    });
+    let key = found.and_then(|one| annotation::SHARING_KEY.value(one.annotations()));
+    let key = key.unwrap_or(&other.name);
+    on_both(view, other, annotation::SHARING_KEY.name, [key, key])
+}
+
+fn unclash(view: &View<'_>, clash: &Clash, other: &ServiceId) -> String {
+    let ServiceId { namespace, name } = view.id;
+    let cluster_wide = |id: &ServiceId| {
+        format!(
+            "kubectl -n {} patch service {} --type=merge -p '{{\"spec\":{{\"externalTrafficPolicy\":\"Cluster\"}}}}'",
+            id.namespace, id.name
+        )
+    };
+    let both = || format!("{} && {}", cluster_wide(view.id), cluster_wide(other));
     match clash {
-        Clash::Key => format!(
-            "give both this service and {other} the same annotation {}",
-            annotation::SHARING_KEY.name
-        ),
+        Clash::Key => format!("give both the same key: {}", same_key(view, other)),
         Clash::Namespace => format!(
-            "let each of the two list the other's namespace in the annotation {}",
-            annotation::SHARING_CROSS_NAMESPACE.name
+            "let each list the other's namespace: {}",
+            on_both(
+                view,
+                other,
+                annotation::SHARING_CROSS_NAMESPACE.name,
+                [&other.namespace, namespace]
+            )
         ),
-        Clash::Port(port) => format!("use another port than {port} in one of the two (the other is {other})"),
-        Clash::TrafficPolicy => format!("give this service and {other} the same externalTrafficPolicy"),
-        Clash::NoPods => "set externalTrafficPolicy: Cluster on both, or give both a selector".to_owned(),
+        Clash::Port(port) => format!(
+            "use another port than {port} in one of the two (the other is {other}): kubectl -n {namespace} edit service {name}"
+        ),
+        Clash::TrafficPolicy => format!("give both the same externalTrafficPolicy: {}", both()),
+        Clash::NoPods => format!("let both use every node: {}; or give both a selector", both()),
         Clash::DifferentPods => format!(
-            "set externalTrafficPolicy: Cluster on both, or the annotation {}: \"true\" on both",
-            annotation::SHARING_PERMIT_DIFFERENT_PODS.name
+            "let both permit it: {}; or let both use every node: {}",
+            on_both(
+                view,
+                other,
+                annotation::SHARING_PERMIT_DIFFERENT_PODS.name,
+                ["true", "true"]
+            ),
+            both()
         ),
     }
 }
@@ -118,6 +180,12 @@ pub(super) fn refusal(view: &View<'_>, policy: &PolicyName, node: &NodeName, ref
     let edit = format!("kubectl edit ciliuml2announcementpolicies {policy}");
     match refusal {
         Refusal::NodeSelector(unmet) => match unmet.split_once('=') {
+            // Labels that Kubernetes itself keeps are nobody's to change.
+            Some((key, _)) if key.contains("kubernetes.io/") => {
+                format!(
+                    "no node has {unmet}, a label that is not to be changed; change the nodeSelector: {edit}"
+                )
+            }
             Some((key, value)) if !key.contains(['!', ' ']) => {
                 format!(
                     "kubectl label node {node} --overwrite {key}={value}, or change the nodeSelector: {edit}"

@@ -82,8 +82,13 @@ fn broken(change: impl FnOnce(&mut Value)) -> String {
     let mut scene = healthy();
     change(&mut scene);
     let explanation = of(&scene);
-    assert_eq!(explanation.state, State::Wrong, "{}", render(&explanation));
-    render(&explanation)
+    assert_eq!(
+        explanation.state,
+        State::Wrong,
+        "{}",
+        render(&explanation, Colours::Off)
+    );
+    render(&explanation, Colours::Off)
 }
 
 /// Every text must be there; the last is the remedy.
@@ -115,7 +120,7 @@ fn where_all_is_well_it_says_so() {
     scene["services"][0]["status"] = json!({"loadBalancer": {"ingress": [{"ip": "10.0.10.0"}]}});
     let explanation = of(&scene);
     assert_eq!(
-        render(&explanation),
+        render(&explanation, Colours::Off),
         "default/web: 10.0.10.0, held by node-1\n\
          ok     operator   operator-1 leads\n\
          ok     address    10.0.10.0 of pool blue\n\
@@ -134,7 +139,7 @@ fn pools() {
         &text,
         &[
             "there is no CiliumLoadBalancerIPPool",
-            "-> create a pool, for example",
+            "-> create a pool, with addresses of your network that nobody else uses, for example: echo '{",
         ],
     );
 
@@ -211,7 +216,7 @@ fn requests() {
         &text,
         &[
             "10.0.10.7 cannot be given: service default/older has it",
-            "lbipam.cilium.io/sharing-key",
+            "lbipam.cilium.io/sharing-key=older",
         ],
     );
 
@@ -388,4 +393,36 @@ fn the_rest_of_the_way() {
             "-> kubectl -n default get pods -l app=web",
         ],
     );
+}
+
+#[test]
+fn nodes_that_are_not_meant_are_not_to_be_labelled_where_others_are() {
+    let text = broken(|scene| {
+        scene["policies"][0]["spec"]["nodeSelector"] =
+            json!({"matchLabels": {"kubernetes.io/hostname": "node-1"}});
+        scene["nodes"][0]["metadata"]["labels"] = json!({"kubernetes.io/hostname": "node-1"});
+        scene["heartbeats"] = json!([]);
+        push(&mut scene["nodes"], json!({"metadata": {"name": "node-2"}}));
+    });
+    told(
+        &text,
+        &[
+            "note   node       node-2 cannot announce it",
+            "-> run the agent there",
+        ],
+    );
+    assert!(!text.contains("kubectl label node"), "{text}");
+
+    let text = broken(|scene| {
+        scene["policies"][0]["spec"]["nodeSelector"] =
+            json!({"matchLabels": {"kubernetes.io/hostname": "node-7"}});
+    });
+    told(
+        &text,
+        &[
+            "a label that is not to be changed",
+            "-> no node has kubernetes.io/hostname=node-7",
+        ],
+    );
+    assert!(!text.contains("kubectl label node"), "{text}");
 }

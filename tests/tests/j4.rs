@@ -1,0 +1,69 @@
+//! J4.4: each thing that commonly goes wrong is told with its cause and its remedy, and the remedy mends it.
+
+use std::fs;
+
+use lightship_tests::{
+    Options, binaries,
+    journey::j4::{self, CASES},
+    lab::testing::TestLab,
+    snapshot,
+};
+
+#[test]
+fn what_goes_wrong_is_mended_by_what_the_tool_says() {
+    let timings = [
+        "--l2-announcements-lease-duration=3s",
+        "--l2-announcements-renew-deadline=1s",
+        "--l2-announcements-retry-period=500ms",
+    ]
+    .map(str::to_owned);
+    let options = Options {
+        nodes: 1,
+        agent_flags: timings.to_vec(),
+        operator_flags: timings.to_vec(),
+        ..Options::default()
+    };
+    let lab = TestLab::up("j4", &options).unwrap();
+    lab.kubectl(&["create", "namespace", j4::NAMESPACE]).unwrap();
+    lab.start_backend("control-plane", j4::SERVICE, &[8080]).unwrap();
+    let only = std::env::var("LIGHTSHIP_CASE").ok();
+    let mut failed = Vec::new();
+    for case in CASES.iter().filter(|case| {
+        only.as_deref()
+            .is_none_or(|only| only.split(',').any(|name| name == case.name))
+    }) {
+        let played = j4::whole(&lab).and_then(|()| j4::play(&lab, case));
+        failed.extend(played.err().map(|error| format!("{}: {error:#}", case.name)));
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    lab.down().unwrap();
+}
+
+const TROUBLESHOOT: &str = "<!-- Generated: LIGHTSHIP_UPDATE_SNAPSHOTS=1 cargo test -p lightship-tests --test j4 troubleshoot writes it. -->
+# An address does not answer
+
+Ask first: `lightship why SERVICE` (`-n NAMESPACE` for another namespace). It goes the way from the address to the frames on the
+network, marks what is wrong and says behind `->` what to do. Below is what it says for each thing that commonly goes wrong, as a test
+sees it that breaks each of them, does as told, and waits until the address answers.
+
+Where `why` finds nothing wrong and the address still does not answer, ask `lightship doctor` about the cluster, and
+`lightship doctor --here` on the node that `why` names (`kubectl -n kube-system exec POD -- lightship doctor --here` in the agent's pod there).
+";
+
+#[test]
+fn troubleshoot_is_what_the_tool_says() {
+    let sections = CASES.iter().map(|case| {
+        let screen = fs::read_to_string(snapshot::path(&format!("j4/{}", case.name))).unwrap_or_default();
+        format!("\n## {}\n\n```\n{screen}```\n", case.title)
+    });
+    let text = TROUBLESHOOT.to_owned() + &sections.collect::<String>();
+    let path = binaries::source().join("docs/troubleshoot.md");
+    if snapshot::updating() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == text,
+        "docs/troubleshoot.md is not what the snapshots say: set {}=1",
+        snapshot::UPDATE
+    );
+}
