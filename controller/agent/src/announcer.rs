@@ -10,7 +10,7 @@ use lightship_core::inventory::{Inventory, Mac};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
-use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
+use lightship_datapath::plan::{Action, Desired, Hold, Observed, View, plan};
 use lightship_datapath::probe::{Question, To};
 use lightship_datapath::{Datapath, Entry, Failure, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
 use tracing::{debug, info, warn};
@@ -225,8 +225,12 @@ impl Announcer {
         }
     }
 
-    /// Sends the claim of an entry to one station.
+    /// Sends the claim of an entry to one station. Who does not answer yet tells nobody to stop: its own announcement will.
     pub(crate) fn claim_to(&self, entry: Entry, order: Order, to: Mac) {
+        let answers = |hold: &Hold| hold.order == order;
+        if !self.desired.entries.get(&entry).is_some_and(answers) {
+            return;
+        }
         if let Err(error) = self.datapath.claim_to(entry, order, MacAddress(to.0)) {
             let error = &error as &dyn std::error::Error;
             warn!(error, %entry, "a claim was not sent");

@@ -30,7 +30,7 @@ use crate::traces::Traces;
 const REST: u32 = 10;
 
 /// How long the kernel is left alone at most.
-const LONGEST_REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_millis(25);
 
 /// What the API server was asked at once.
 #[derive(Debug)]

@@ -60,6 +60,11 @@ impl Fault {
         )
     }
 
+    /// Whether no client may lose an answer by it: it was done on purpose, or somebody else's kernel goes on.
+    pub(crate) fn costs_nothing(self) -> bool {
+        self == Self::Drain || !self.moves()
+    }
+
     /// Makes it, and returns when clients have seen what there is to be seen.
     pub(crate) fn make(self, scene: &Scene, victim: &str, watching: &Watching<'_>) -> Result<()> {
         match self {

@@ -68,7 +68,12 @@ fn main() -> anyhow::Result<()> {
     match args.name {
         Name::IpamApi => ipam::run(&runtime, args.services, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
-        Name::Soak => soak::run(args.minutes, args.seed.unwrap_or_else(seed), &mut report)?,
+        Name::Soak => soak::run(
+            args.minutes,
+            args.seed.unwrap_or_else(seed),
+            &args.fault,
+            &mut report,
+        )?,
         Name::Rest => rest::run(&runtime, args.services, args.runs, &mut report)?,
         Name::Responder => responder::run(&mut report)?,
     }

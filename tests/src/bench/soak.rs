@@ -59,7 +59,8 @@ struct Tally {
     wrong: Vec<String>,
 }
 
-pub(crate) fn run(minutes: u32, seed: u64, report: &mut Report) -> Result<()> {
+pub(crate) fn run(minutes: u32, seed: u64, wanted: &[Fault], report: &mut Report) -> Result<()> {
+    let faults = if wanted.is_empty() { &FAULTS } else { wanted };
     println!("seed {seed}: the same faults and edits in the same order");
     let scene = Scene::with("soak", PLAN, &Options::default())?;
     scene.operator(Action::Start, 2)?;
@@ -69,7 +70,7 @@ pub(crate) fn run(minutes: u32, seed: u64, report: &mut Report) -> Result<()> {
     let (mut dice, mut tally, mut rounds) = (Dice(seed), Tally::default(), 0_u32);
     while start.elapsed() < time {
         rounds += 1;
-        let fault = dice.one_of(&FAULTS);
+        let fault = dice.one_of(faults);
         let edit = dice.one_of(Edit::value_variants());
         println!(
             "{:>6.0?} round {rounds}: {}, {}",
@@ -166,9 +167,11 @@ fn judge(seen: &Seen<'_>, fault: Fault, (from, mended): (Duration, Duration), ta
         let mut stale = record.stale(from, settled, FLOOD);
         stale.retain(|answer| answer.at < mended || answer.at > mended + TOLD);
         let moves = record.answerers(mended + TOLD, settled).len();
-        if !stale.is_empty() || moves > 2 {
+        let lost = if fault.costs_nothing() { silence.lost } else { 0 };
+        if !stale.is_empty() || moves > 2 || lost > 0 {
             tally.wrong.push(format!(
-                "{address}: {} stale answers, {moves} answerers in the end\n{}",
+                "{}, {address}: {} stale answers, {moves} answerers in the end, {lost} questions lost\n{}",
+                fault.name(),
                 stale.len(),
                 seen.timeline(from)
             ));
