@@ -20,7 +20,7 @@ use lightship_tests::{
         network::LAN,
         unit::Unit,
     },
-    scene::{Plan, Scene},
+    scene::{PATIENCE, Plan, Scene},
 };
 
 const FLOOD: Duration = Duration::from_secs(10);
@@ -49,15 +49,11 @@ fn bad_frames_of_every_kind_leave_nodes_and_their_other_traffic_alone() -> Resul
     let start = watching.mark(format!("bad frames begin, of seed {seed}"));
     let flood = flood(&scene, &holder, seed)?;
     let transfer = transfer(&scene, &holder)?;
-    let took = join(transfer)?;
+    join(transfer)?;
     let sent = join(flood)?;
     watching.mark("they end");
     watching.for_a_while(Duration::from_secs(2));
     let watched = watching.finish()?;
-    ensure!(
-        took < FLOOD,
-        "{TRANSFER} bytes took {took:?} beside {sent} bad frames of seed {seed}"
-    );
     ensure!(sent > 10_000, "{sent} bad frames are few");
     watched.moves(0, start)?;
     watched.nobody_stale(start)?;
@@ -125,8 +121,8 @@ fn flood(scene: &Scene, holder: &str, seed: u64) -> Result<Running<u64>> {
     }))
 }
 
-/// Bytes from the client to the node's own address, by TCP: how long they take. The node says how many came.
-fn transfer(scene: &Scene, holder: &str) -> Result<Running<Duration>> {
+/// Bytes from the client to the node's own address, by TCP. The node says how many came; nobody waits for ever.
+fn transfer(scene: &Scene, holder: &str) -> Result<Running<()>> {
     let node = scene.host(holder)?;
     let address: Ipv4Addr = node.lan_address().parse()?;
     let (ready, listens) = std::sync::mpsc::channel();
@@ -152,8 +148,10 @@ fn transfer(scene: &Scene, holder: &str) -> Result<Running<Duration>> {
             .context("failed to listen on the node")?,
     ));
     inside(scene, &Host::jumpbox(), move || {
-        let start = Instant::now();
-        let mut stream = TcpStream::connect(at).context("failed to connect to the node")?;
+        let mut stream =
+            TcpStream::connect_timeout(&at, PATIENCE).context("failed to connect to the node")?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let piece = vec![0x5a; 1 << 16];
         for _ in 0..TRANSFER / piece.len() {
             stream.write_all(&piece).context("failed to write")?;
@@ -169,6 +167,6 @@ fn transfer(scene: &Scene, holder: &str) -> Result<Running<Duration>> {
             "{} bytes came",
             usize::from_be_bytes(came)
         );
-        Ok(start.elapsed())
+        Ok(())
     })
 }

@@ -229,6 +229,18 @@ pub fn requests(addresses: &[IpAddr]) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// What comes back when they are answered, as near as a reflector can come to it: frames for the client's own station that its kernel has
+/// no more to do with than with answers.
+#[must_use]
+pub fn replies(addresses: &[IpAddr]) -> Vec<Vec<u8>> {
+    let mut frames = requests(addresses);
+    for frame in &mut frames {
+        frame[..6].copy_from_slice(&FAR_MAC.0);
+        frame[21] = 2;
+    }
+    frames
+}
+
 fn batch(lines: &str) -> Result<()> {
     Tool::new(["ip", "-batch", "-"]).input(lines).run().map(drop)
 }

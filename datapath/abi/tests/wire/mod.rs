@@ -15,7 +15,7 @@ use lightship_abi::{
 };
 
 use crate::{
-    model::{Icmp4, Icmp6},
+    model::{Icmp4, Icmp6, stations},
     node::{ALIVE, IFINDEX, NOW, Node, OURS, SILENT, VIP, VIP6},
 };
 
@@ -157,7 +157,13 @@ fn judge(asked: &[u8], reply: &[u8]) {
             assert_eq!((question.kind, question.hop_limit, question.code), (135, 255, 0));
             assert_eq!((answer.kind, answer.hop_limit, answer.code), (136, 255, 0));
             assert_eq!(answer.source, Ipv6Addr::from(VIP6));
-            let flags = if is_probe(asked) { 0x20 } else { 0x60 };
+            let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+            let (flags, to) = if is_probe(asked) {
+                (0x20, (stations(all_nodes), all_nodes))
+            } else {
+                (0x60, (question.from, question.source))
+            };
+            assert_eq!((answer.to, answer.destination), to);
             assert_eq!(
                 answer.body,
                 [&[flags, 0, 0, 0][..], &VIP6, &[2, 1], &OURS.0].concat()

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use lightship_tests::{
     client::{frames, packets::Packets},
     segment::{
-        self, FAR, FAR_MAC, FAR_OF_MIRROR, FAR_OF_OWN, MIRROR, OWN6, Segment,
+        self, FAR, FAR_OF_MIRROR, FAR_OF_OWN, MIRROR, OWN6, Segment,
         responder::{Responder, V6},
         yardstick::Yardstick,
     },
@@ -71,11 +71,11 @@ fn compare(what: &str, held: &[IpAddr], own: &[IpAddr]) -> Result<Vec<Figure>> {
     let is_v6 = held.iter().any(IpAddr::is_ipv6);
     let ethertype = if is_v6 { frames::IPV6 } else { frames::ARP };
     let mut askers = vec![
-        Asker::new(FAR, ethertype, held)?,
-        Asker::new(FAR_OF_OWN, ethertype, own)?,
+        Asker::new(FAR, ethertype, segment::requests(held))?,
+        Asker::new(FAR_OF_OWN, ethertype, segment::requests(own))?,
     ];
     if !is_v6 {
-        askers.push(Asker::new(FAR_OF_MIRROR, ethertype, held)?);
+        askers.push(Asker::new(FAR_OF_MIRROR, ethertype, segment::replies(held))?);
     }
     let mut taken = vec![Vec::with_capacity(QUESTIONS); askers.len()];
     // The first questions make neighbours known and caches warm.
@@ -112,12 +112,9 @@ struct Asker {
 }
 
 impl Asker {
-    fn new(device: &str, ethertype: u16, addresses: &[IpAddr]) -> Result<Self> {
-        let ask = |address: &IpAddr| frames::question(FAR_MAC, *address, 0);
-        Ok(Self {
-            packets: Packets::here(device, ethertype)?,
-            questions: addresses.iter().map(ask).collect(),
-        })
+    fn new(device: &str, ethertype: u16, questions: Vec<Vec<u8>>) -> Result<Self> {
+        let packets = Packets::here(device, ethertype)?;
+        Ok(Self { packets, questions })
     }
 
     /// How long the answer takes to come. Nobody else talks on the cable, so whatever comes is the answer.

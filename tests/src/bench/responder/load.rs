@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use lightship_tests::segment::{
     NEAR, Segment,
     flood::{Flood, Rate, flood},
-    requests,
+    replies, requests,
     responder::Responder,
     yardstick::Yardstick,
 };
@@ -22,10 +22,11 @@ const WINDOWS: u32 = 5;
 pub(super) fn run(segment: &Segment) -> Result<Vec<Figure>> {
     let responder = Responder::hold(ADDRESSES)?;
     let frames = requests(responder.addresses());
+    let bounced = replies(responder.addresses());
     let mut reflector = Yardstick::reflector()?;
     let mut beside = |rate| -> Result<(Flood, Flood)> {
         let link = reflector.attach(NEAR)?;
-        let bare = segment.client.run(|| flood(&frames, rate, WINDOW));
+        let bare = segment.client.run(|| flood(&bounced, rate, WINDOW));
         reflector.detach(link)?;
         Ok((segment.client.run(|| flood(&frames, rate, WINDOW))?, bare?))
     };
