@@ -19,7 +19,10 @@ pub(crate) enum Error {
     Connect(AdminAddress, #[source] io::Error),
     #[error("failed to read the answer of {}", .0.0)]
     Read(AdminAddress, #[source] io::Error),
-    #[error("failed to get an answer from {}: it said {answer}", .address.0)]
+    #[error(
+        "failed to get an answer from {}: it said {answer}; if it is of another version, ask it with the lightship of that version",
+        .address.0
+    )]
     Answer { address: AdminAddress, answer: String },
 }
 
