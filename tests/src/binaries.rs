@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// A control-plane program: `$KUBEBUILDER_ASSETS`, then the project's cache, then PATH. `hack/prerequisites` fills
-/// the cache with what is missing or too old elsewhere.
+/// A control-plane program, or another one that checks need: `$KUBEBUILDER_ASSETS`, then the project's cache, then PATH.
+/// `hack/prerequisites` fills the cache with what is missing or too old elsewhere.
 pub fn control_plane(name: &str) -> Result<PathBuf> {
     let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();

@@ -11,11 +11,13 @@
 
 pub mod backend;
 pub mod binaries;
+pub mod chart;
 pub mod client;
 pub mod command;
 pub mod eventually;
 pub mod journey;
 pub mod lab;
+pub mod metrics;
 pub mod objects;
 pub mod process;
 pub mod scene;

@@ -47,7 +47,7 @@ fn nobody_notices_when_an_agent_is_killed_stopped_or_upgraded() -> Result<()> {
     watching.mark("it is upgraded");
     let next = scene.folder().path().join("lightship-next");
     fs::copy(binaries::lightship()?, &next).context("failed to copy the program")?;
-    scene.upgrade_agent(&holder, &next)?;
+    scene.upgrade(&format!("agent-{holder}"), &next)?;
     at_work(&scene, &holder)?;
     // Long enough for a new agent to have taken away what it believes to be stale.
     watching.for_a_while(Duration::from_secs(6));

@@ -9,25 +9,6 @@ use lightship_tests::{
 
 const GENERATED: &str = "kube-system/lab-gateway-central";
 
-/// As much of the Gateway API as an API server needs to store Gateways.
-const DEFINITION: &str = "
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: gateways.gateway.networking.k8s.io
-  # The API server wants to see a reference where the group is one of Kubernetes' own.
-  annotations: {api-approved.kubernetes.io: 'unapproved, the lab stores Gateways and nothing else'}
-spec:
-  group: gateway.networking.k8s.io
-  scope: Namespaced
-  names: {kind: Gateway, listKind: GatewayList, plural: gateways, singular: gateway}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-";
-
 /// What a Gateway controller generates, without the labels that the Gateway has.
 const SERVICE: &str = "
 apiVersion: v1
@@ -40,9 +21,7 @@ spec: {type: LoadBalancer, ports: [{name: http, port: 80}]}
 ";
 
 fn install(lab: &Lab) -> Result<()> {
-    lab.apply(DEFINITION)?;
-    let wait = ["wait", "--for=condition=established", "--timeout=30s", "crd"];
-    lab.kubectl(&[&wait[..], &["gateways.gateway.networking.k8s.io"]].concat())?;
+    lab.install_gateway_api()?;
     // Established is a moment before served.
     eventually("the Gateway to be accepted", PATIENCE, || {
         lab.apply_file("samples/j1/gateway.yaml")

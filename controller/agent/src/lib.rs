@@ -51,6 +51,7 @@ use api::{Arbiter, Connections};
 use findings::Findings;
 use heartbeat::{Heartbeat, beat_interval};
 use metrics::Metrics;
+pub use metrics::sample as sample_metrics;
 use node::{Audit, Node, Reading, Step, log};
 use standing::Standing;
 use traces::Traces;

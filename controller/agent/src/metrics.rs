@@ -169,3 +169,19 @@ impl Metrics {
         self.sights.get_or_create(&BySight { kind }).inc();
     }
 }
+
+/// Registers every metric with a sample of each, for those who document them.
+pub fn sample(registry: &mut Registry) {
+    let metrics = Metrics::register(registry);
+    metrics.holds(1);
+    metrics.counted(&[(Outcome::Answered, 1)].into());
+    metrics.announced(1);
+    metrics.failed(0);
+    metrics.probed();
+    metrics.claimed(ClaimAnswer::Won);
+    metrics.saw(&Sight::Claimed {
+        from: "node-1".into(),
+        silence_ms: 300,
+        arbiter: lightship_core::finding::Arbiter::Lease,
+    });
+}

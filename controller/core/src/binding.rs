@@ -22,6 +22,8 @@ pub struct Announcement {
 }
 
 /// What the holder of a lease is to do: the annotation of a service lease.
+///
+/// What only the operator may change comes before `standbys`: the admission policy of the agents compares all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkOrder {
@@ -106,5 +108,24 @@ mod tests {
         let text = order.to_annotation().unwrap();
         assert_eq!(WorkOrder::from_annotation(&text).unwrap(), order);
         assert_eq!(order.addresses().len(), 2);
+    }
+
+    #[test]
+    fn what_a_claim_changes_comes_after_all_else() {
+        let service = ServiceId::new("default", "web");
+        let order = WorkOrder {
+            service: service.clone(),
+            primary: service,
+            announcements: vec![],
+            standbys: vec!["node-2".into()],
+            former: Some("node-3".into()),
+            deposed: Some("node-4".into()),
+        };
+        let text = order.to_annotation().unwrap();
+        let claimed = r#"],"standbys":["node-2"],"former":"node-3","deposed":"node-4"}"#;
+        assert!(
+            text.ends_with(claimed),
+            "the agents' admission policy misreads {text}"
+        );
     }
 }

@@ -41,6 +41,7 @@ pub use error::Error;
 use bindings::LeaseForm;
 use leader::{Candidate, Leadership};
 use metrics::Metrics;
+pub use metrics::sample as sample_metrics;
 use outbox::Target;
 use telling::Telling;
 use world::{Answer, World, Write, lateness};

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use lightship_core::ipam::Kind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -254,6 +255,31 @@ impl Metrics {
     }
 }
 
+/// Registers every metric with a sample of each, for those who document them.
+pub fn sample(registry: &mut Registry) {
+    let metrics = Metrics::register(registry);
+    let moment = std::time::Duration::from_millis(1);
+    metrics.leads();
+    metrics.tally(&Tally {
+        pools: [("first-pool".into(), (1, 1))].into(),
+        conflicting: 0,
+        waiting: [(Kind::OutOfAddresses, 1)].into(),
+        held: [("node-1".into(), 1)].into(),
+    });
+    metrics.decided(moment);
+    metrics.undecodable("services");
+    metrics.wrote("service", "written", moment);
+    metrics.tries_again("service");
+    metrics.changed("Announced");
+    for count in [
+        Count::Moved("drained"),
+        Count::TookOver(moment),
+        Count::Found("conflict"),
+    ] {
+        metrics.count(&count);
+    }
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "a metric is a double; the exact count is in the pool's status"
@@ -270,7 +296,6 @@ fn whole(count: usize) -> i64 {
 mod tests {
     use std::time::Duration;
 
-    use lightship_core::ipam::Kind;
     use prometheus_client::encoding::text::encode;
 
     use super::*;

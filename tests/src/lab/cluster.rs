@@ -14,6 +14,25 @@ use crate::{
     command::{Outcome, Tool},
 };
 
+/// As much of the Gateway API as an API server needs to store Gateways.
+const GATEWAYS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: gateways.gateway.networking.k8s.io
+  # The API server wants to see a reference where the group is one of Kubernetes' own.
+  annotations: {api-approved.kubernetes.io: 'unapproved, the lab stores Gateways and nothing else'}
+spec:
+  group: gateway.networking.k8s.io
+  scope: Namespaced
+  names: {kind: Gateway, listKind: GatewayList, plural: gateways, singular: gateway}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
 impl Lab {
     /// kubectl as the cluster's admin.
     pub fn kubectl_tool<S: AsRef<str>>(&self, args: &[S]) -> Result<Tool> {
@@ -70,6 +89,14 @@ impl Lab {
             "--timeout=30s",
         ])
         .map(drop)
+    }
+
+    /// Installs as much of the Gateway API as Lightship reads.
+    pub fn install_gateway_api(&self) -> Result<()> {
+        self.apply(GATEWAYS)?;
+        let wait = ["wait", "--for=condition=established", "--timeout=30s", "crd"];
+        let name = "gateways.gateway.networking.k8s.io";
+        self.kubectl(&[&wait[..], &[name]].concat()).map(drop)
     }
 
     /// Registers the nodes as kubelets would, labelled as kubeadm does it.

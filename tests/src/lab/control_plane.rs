@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, Result};
 
 use super::{
-    Lab, network,
+    Lab, Options, audit, network,
     unit::{Action, Unit},
 };
 use crate::{binaries, eventually};
@@ -15,7 +15,7 @@ const SERVICE_NETWORKS: &str = "10.96.0.0/16,fd00:10:96::/112";
 
 impl Lab {
     /// Starts both and waits until the API server is ready.
-    pub(super) fn start_control_plane(&self) -> Result<()> {
+    pub(super) fn start_control_plane(&self, options: &Options) -> Result<()> {
         let folder = &self.folder;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let data = text(&folder.path().join("etcd"));
@@ -57,6 +57,9 @@ impl Lab {
                 "--disable-admission-plugins=TaintNodesByCondition".into(),
             ],
         );
+        if options.audited {
+            api.argv.extend(audit::flags(folder)?);
+        }
         api.act(folder, Action::Start)?;
         eventually("a ready API server", Duration::from_mins(1), || {
             self.kubectl(&["get", "--raw", "/readyz"])

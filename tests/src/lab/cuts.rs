@@ -134,16 +134,16 @@ impl Lab {
             .map(drop)
     }
 
-    /// Starts a node's agent again from another program: an upgrade.
-    pub fn upgrade_agent(&self, node: &str, program: &std::path::Path) -> Result<()> {
-        let node = self.host(node)?;
-        let mut unit = super::unit::Unit::find(&self.folder, &format!("agent-{}", node.name()))?;
-        let old = crate::binaries::lightship()?;
-        for word in &mut unit.argv {
-            if std::path::Path::new(word) == old {
-                *word = program.to_string_lossy().into_owned();
-            }
-        }
+    /// Starts an agent or an operator, by the name of its unit, again from another program: an upgrade, or the way back.
+    pub fn upgrade(&self, unit: &str, program: &std::path::Path) -> Result<()> {
+        let mut unit = super::unit::Unit::find(&self.folder, unit)?;
+        let part = unit
+            .argv
+            .iter()
+            .position(|word| word == "agent" || word == "operator");
+        let before = part.and_then(|part| unit.argv.get_mut(part.checked_sub(1)?));
+        *before.context("failed to find out what to upgrade: it runs no part of Lightship")? =
+            program.to_string_lossy().into_owned();
         unit.act(&self.folder, super::unit::Action::Stop)?;
         unit.act(&self.folder, super::unit::Action::Start)
     }

@@ -2,7 +2,9 @@
 //!
 //! All of its state is in its folder, so that separate commands work on one lab, and labs of different names run side by side.
 
+pub mod audit;
 pub mod cluster;
+pub mod container;
 mod control_plane;
 mod credentials;
 mod cuts;
@@ -39,6 +41,8 @@ pub struct Options {
     pub nodes: u32,
     /// Only control plane, nodes and client: no manifests, no operator, no agents.
     pub bare: bool,
+    /// Whether the API server writes down what Lightship asks it for.
+    pub audited: bool,
     /// More flags for every agent.
     pub agent_flags: Vec<String>,
     /// More flags for every operator.
@@ -60,6 +64,7 @@ impl Default for Options {
         Self {
             nodes: 3,
             bare: false,
+            audited: false,
             agent_flags: flags("LAB_AGENT_FLAGS"),
             operator_flags: flags("LAB_OPERATOR_FLAGS"),
             collector: None,
@@ -138,7 +143,7 @@ impl Lab {
         credentials::issue(folder, slot)?;
         let control_plane = std::thread::scope(|scope| {
             // The API server takes its time to start; the hosts are made meanwhile.
-            let control_plane = scope.spawn(|| lab.start_control_plane());
+            let control_plane = scope.spawn(|| lab.start_control_plane(options));
             let hosts = lab.start_hosts();
             let started = control_plane
                 .join()
