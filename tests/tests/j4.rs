@@ -10,7 +10,7 @@ use lightship_tests::{
 };
 
 #[test]
-fn what_goes_wrong_is_mended_by_what_the_tool_says() {
+fn everything_that_goes_wrong_is_mended_by_what_the_tool_says() {
     let timings = [
         "--l2-announcements-lease-duration=3s",
         "--l2-announcements-renew-deadline=1s",
@@ -39,7 +39,7 @@ fn what_goes_wrong_is_mended_by_what_the_tool_says() {
     lab.down().unwrap();
 }
 
-const TROUBLESHOOT: &str = "<!-- Generated: LIGHTSHIP_UPDATE_SNAPSHOTS=1 cargo test -p lightship-tests --test j4 troubleshoot writes it. -->
+const TROUBLESHOOT: &str = "<!-- Generated: LIGHTSHIP_UPDATE_SNAPSHOTS=1 cargo test -p lightship-tests --test j4 writes it. -->
 # An address does not answer
 
 Ask first: `lightship why SERVICE` (`-n NAMESPACE` for another namespace). It goes the way from the address to the frames on the
@@ -51,7 +51,7 @@ Where `why` finds nothing wrong and the address still does not answer, ask `ligh
 ";
 
 #[test]
-fn troubleshoot_is_what_the_tool_says() {
+fn what_is_documented_is_what_the_tool_says() {
     let sections = CASES.iter().map(|case| {
         let screen = fs::read_to_string(snapshot::path(&format!("j4/{}", case.name))).unwrap_or_default();
         format!("\n## {}\n\n```\n{screen}```\n", case.title)
