@@ -9,10 +9,21 @@ use lightship_abi::{
     ipv6,
     layout::{ResponderV4Key, ResponderV6Key},
 };
+use nix::net::if_::if_indextoname;
 
 /// The kernel's index of a network interface. It names the interface for as long as it lives, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceIndex(pub u32);
+
+impl InterfaceIndex {
+    /// What the interface is called at this moment, if it is still there.
+    #[must_use]
+    pub fn name(self) -> Option<String> {
+        // Without such an interface nix gives an empty name.
+        let name = if_indextoname(self.0).ok()?.to_string_lossy().into_owned();
+        (!name.is_empty()).then_some(name)
+    }
+}
 
 impl fmt::Display for InterfaceIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,6 +22,7 @@ mod pins;
 pub mod plan;
 pub mod probe;
 mod readiness;
+pub mod trace;
 mod wakeups;
 
 pub use announce::AnnounceError;
@@ -31,7 +32,7 @@ pub use entry::{Entry, Group, InterfaceIndex};
 pub use execute::{ExecuteError, Failure};
 pub use groups::GroupError;
 pub use host::{Examined, HostError, examine};
-pub use lightship_abi::{fence::Tombstone, mac::MacAddress, order::Order, outcome::Outcome};
+pub use lightship_abi::{fence::Tombstone, mac::MacAddress, order::Order, outcome::Outcome, signal::Signal};
 pub use loader::{Datapath, OpenError, monotonic_ns};
 pub use maps::MapsError;
 pub use observe::ObserveError;

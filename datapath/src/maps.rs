@@ -10,8 +10,8 @@ use lightship_abi::{
     layout::{InterfaceValue, LIVENESS_SLOT, MEMBER, MemberKey, OWN},
     mac::MacAddress,
     names::{
-        HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, MEMBERS, OUTCOMES, RESPONDER_V4, RESPONDER_V6,
-        TOMBSTONES_V4, TOMBSTONES_V6,
+        HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, MEMBERS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6, RESPONDER_V4,
+        RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6,
     },
     outcome::Outcome,
 };
@@ -21,14 +21,16 @@ use crate::{
     plan::{Fence, Hold, Member},
 };
 use family::{Contents, Family, Names};
+use suffixes::Suffixes;
 
 mod adopt;
 mod family;
 mod pinned;
+mod suffixes;
 
 pub use adopt::Layout;
 pub(crate) use adopt::adopt;
-pub use pinned::{Listing, dump_v4, dump_v6, list};
+pub use pinned::{Listing, dump_v4, dump_v6, list, outcomes};
 
 /// Why a map could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,7 @@ fn remedy(error: &MapError) -> &'static str {
 pub(crate) struct Maps {
     v4: Family<[u8; 8]>,
     v6: Family<[u8; 24]>,
+    suffixes: Suffixes,
     interfaces: HashMap<MapData, u32, [u8; 8]>,
     members: HashMap<MapData, [u8; 8], u64>,
     liveness: Array<MapData, u64>,
@@ -86,12 +89,14 @@ const V4: Names = Names {
     responder: RESPONDER_V4,
     holds: HOLDS_V4,
     tombstones: TOMBSTONES_V4,
+    outcomes: OUTCOMES_V4,
 };
 
 const V6: Names = Names {
     responder: RESPONDER_V6,
     holds: HOLDS_V6,
     tombstones: TOMBSTONES_V6,
+    outcomes: OUTCOMES_V6,
 };
 
 impl Maps {
@@ -102,7 +107,9 @@ impl Maps {
         );
         let mut take = |name| ebpf.take_map(name).ok_or(MapsError::Missing(name));
         let opened = |name| move |source| MapsError::Open(name, source);
+        let suffixes = Array::try_from(take(SUFFIXES_V4)?).map_err(opened(SUFFIXES_V4))?;
         Ok(Self {
+            suffixes: Suffixes::of(suffixes, &v4.keys()?)?,
             v4,
             v6,
             interfaces: HashMap::try_from(take(INTERFACES)?).map_err(opened(INTERFACES))?,
@@ -121,7 +128,10 @@ impl Maps {
     /// Adds an entry; one that is there already keeps its counter and its tombstone.
     pub(crate) fn add(&mut self, entry: Entry, hold: Hold) -> Result<(), MapsError> {
         match entry.key() {
-            Key::V4(key) => self.v4.add(key, hold),
+            Key::V4(key) => {
+                self.suffixes.add(key)?;
+                self.v4.add(key, hold)
+            }
             Key::V6(key) => self.v6.add(key, hold),
         }
     }
@@ -204,6 +214,14 @@ impl Maps {
             ))
         };
         self.interfaces.iter().map(read).collect()
+    }
+
+    /// What became of the frames about each entry.
+    pub(crate) fn entry_outcomes(&self) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
+        let mut counted = BTreeMap::new();
+        self.v4.count(&mut counted)?;
+        self.v6.count(&mut counted)?;
+        Ok(counted)
     }
 
     pub(crate) fn outcomes(&self) -> Result<BTreeMap<Outcome, u64>, MapsError> {

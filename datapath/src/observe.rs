@@ -60,6 +60,14 @@ impl Datapath {
             .collect())
     }
 
+    /// Counts the frames about each entry by outcome, since the entry was made. Outcomes that never were are left out.
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn entry_counters(&self) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
+        self.maps.entry_outcomes()
+    }
+
     /// Counts frames by outcome, over all interfaces and processors, since the map was made.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use lightship_abi::names::{
     ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INGRESS_FILTER_PREFIX, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS,
-    MEMBERS, OUTCOMES, OWN_PIN_DIRECTORY, RESPONDER_V4, RESPONDER_V6, SHARED_PIN_DIRECTORY, TOMBSTONES_V4,
-    TOMBSTONES_V6, WAKEUPS,
+    MEMBERS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6, OWN_PIN_DIRECTORY, RESPONDER_V4, RESPONDER_V6,
+    SHARED_PIN_DIRECTORY, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6, TRACE, TRACED, WAKEUPS,
 };
 
 use crate::entry::InterfaceIndex;
@@ -42,7 +42,7 @@ impl Pins {
     }
 
     /// Every map of ours, with its name.
-    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 12] {
+    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 17] {
         [
             RESPONDER_V4,
             RESPONDER_V6,
@@ -56,6 +56,11 @@ impl Pins {
             TOMBSTONES_V6,
             MEMBERS,
             WAKEUPS,
+            OUTCOMES_V4,
+            OUTCOMES_V6,
+            SUFFIXES_V4,
+            TRACE,
+            TRACED,
         ]
         .map(|name| (name, self.map(name)))
     }

@@ -19,7 +19,7 @@ use lightship_abi::{
     order::Order,
     outcome::Outcome,
     signal::Signal,
-    wakeup::{CONFLICT, Wakeup, YIELDED},
+    wakeup::{CONFLICT, CONFLICT_PAUSE_NS, Wakeup, YIELDED},
 };
 use loaded::{
     LOOPBACK, MEMBER, NEXT, ORDER, OURS, PEER, REDIRECT, Responder, SIBLING, VIP, VIP6, native_with,
@@ -122,7 +122,7 @@ fn fields(told: &Wakeup) -> Fields {
 
 #[test]
 fn a_claim_that_does_not_beat_ours_is_a_conflict() {
-    let mut responder = Responder::load();
+    let mut responder = Responder::load_uncounted();
     let same_epoch_later_rank = Order { rank: 2, ..ORDER };
     for order in [ORDER, LOWER, same_epoch_later_rank] {
         for claim in claims(MEMBER, order) {
@@ -326,8 +326,8 @@ fn who_has_it_now_may_say_so() {
 }
 
 #[test]
-fn a_full_ring_loses_records_only() {
-    let mut responder = Responder::load();
+fn a_flood_of_conflicts_leaves_room_for_claims_that_are_yielded_to() {
+    let mut responder = Responder::load_uncounted();
     let [stranger, _] = claims(PEER, HIGHER);
     for _ in 0..1100 {
         outcome(&responder, &stranger);
@@ -335,10 +335,53 @@ fn a_full_ring_loses_records_only() {
     for claim in claims(MEMBER, HIGHER) {
         assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
     }
+    let told = responder.wakeups();
+    let of = |kind| told.iter().filter(|told| told.kind == kind).count();
+    assert_eq!((of(CONFLICT), of(YIELDED)), (512, 2), "half of the ring");
+}
+
+#[test]
+fn a_conflict_is_told_once_in_a_while_for_each_address() {
+    let mut responder = Responder::load();
+    let [stranger_v4, stranger_v6] = claims(PEER, HIGHER);
+    let [member_v4, _] = claims(MEMBER, LOWER);
+    let began = sandbox::monotonic_ns();
+    for _ in 0..500 {
+        for claim in [&stranger_v4, &stranger_v6, &member_v4] {
+            assert_eq!(outcome(&responder, claim), Outcome::PassedConflict);
+        }
+    }
+    let most = 1 + usize::try_from((sandbox::monotonic_ns() - began) / CONFLICT_PAUSE_NS).expect("short");
+    let told = responder.wakeups();
+    for (family, mac) in [(4, PEER), (6, PEER), (4, MEMBER)] {
+        let of_it = told
+            .iter()
+            .filter(|told| (told.family, told.mac) == (family, mac));
+        assert!((1..=most).contains(&of_it.count()), "{family} {mac:?}: {told:?}");
+    }
+    std::thread::sleep(std::time::Duration::from_nanos(CONFLICT_PAUSE_NS));
+    outcome(&responder, &stranger_v4);
+    assert_eq!(responder.wakeups().len(), 1, "told again after a while");
+}
+
+#[test]
+fn a_full_ring_loses_records_only() {
+    let mut responder = Responder::load();
+    for epoch in 0..1100 {
+        let [claim, _] = claims(
+            MEMBER,
+            Order {
+                epoch: 6 + epoch,
+                rank: 0,
+            },
+        );
+        assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
+    }
+    let [_, claim] = claims(MEMBER, HIGHER);
+    assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
     assert_eq!(is_answered(&responder), [false; 2]);
     let told = responder.wakeups();
     assert!(told.len() == 1024 - 1 || told.len() == 1024, "{}", told.len());
-    assert!(told.iter().all(|told| told.kind == CONFLICT));
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn as_an_agent_with_three_capabilities() {
             []
         );
     }
-    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 12);
+    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 17);
     let mut datapath = open();
     reconcile(
         &mut datapath,
@@ -195,6 +195,77 @@ fn an_interface_made_again_under_its_index_is_attached_again() {
     let actions = reconcile(&mut datapath, &desired(&[VIP]));
     assert!(actions.contains(&Action::Attach(index)), "{actions:?}");
     assert!(ask(&Station::on("far"), VIP, SOON).is_some());
+}
+
+#[test]
+fn an_interface_that_is_renamed_or_joins_a_bridge_goes_on_answering() {
+    enter();
+    let station = Station::on("far");
+    let mut datapath = open();
+    let wanted = desired(&[VIP]);
+    reconcile(&mut datapath, &wanted);
+    let link = link_id();
+    ip("link set near down");
+    ip("link set near name uplink");
+    ip("link set uplink up");
+    let reply = station.ask(&request(mac_of("far"), CLIENT, VIP.octets()), SOON);
+    assert!(reply.is_some(), "renamed");
+    drop(datapath);
+    let mut datapath = open();
+    assert_eq!(reconcile(&mut datapath, &wanted), [], "known by its index");
+    ip("link set uplink down");
+    ip("link set uplink name near");
+    ip("link set near up");
+    ip("link add name bridge type bridge");
+    ip("link set bridge up");
+    ip("link set near master bridge");
+    assert!(ask(&station, VIP, SOON).is_some(), "below a bridge");
+    assert_eq!(reconcile(&mut datapath, &wanted), []);
+    assert_eq!(link_id(), link);
+    ip("link set near nomaster");
+    assert!(ask(&station, VIP, SOON).is_some(), "and without it again");
+}
+
+#[test]
+fn a_pin_in_the_place_of_a_link_is_refused_with_its_path_and_left() {
+    enter();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    drop(datapath);
+    let pin = PathBuf::from(BPFFS).join("lightship/ingress_4000000");
+    let foreign: HashMap<_, u32, u32> = HashMap::create(1, 0).expect("a map");
+    foreign.pin(&pin).expect("pinned");
+    let refused = Datapath::open(&Options::default()).err().expect("refused");
+    assert!(
+        matches!(refused, OpenError::Attach(_)) && refused.to_string().contains(&pin.display().to_string()),
+        "{refused}"
+    );
+    assert!(pin.exists(), "it is not ours to remove");
+    assert!(
+        ask(&Station::on("far"), VIP, SOON).is_some(),
+        "what answered goes on answering"
+    );
+}
+
+#[test]
+fn what_is_pinned_answers_after_a_stop_for_as_long_as_it_may() {
+    enter();
+    let before = pinned();
+    let mut datapath = open();
+    let wanted = desired_of(&[VIP.into(), VIP6.into()]);
+    reconcile(&mut datapath, &wanted);
+    let (observed, pins) = (datapath.observe().expect("an observation"), pinned());
+    drop(datapath);
+    assert_eq!(pinned(), pins, "every pin");
+    assert!(pins.len() > before.len());
+    assert_eq!(joined_groups().len(), 1, "the group");
+    assert!(ask(&Station::on("far"), VIP, SOON).is_some());
+    let mut now = open().observe().expect("an observation");
+    now.entries.entry(vip()).or_default().responses_sent = 0;
+    assert_eq!(
+        (now.entries, now.members, now.interfaces),
+        (observed.entries, observed.members, observed.interfaces)
+    );
 }
 
 #[test]
@@ -305,16 +376,17 @@ fn cleanup_leaves_nothing() {
         .collect();
     assert_eq!(
         names,
-        [1, 1, 1, 1, 32, 1, 1, 1, 1, 1, 1, 0],
-        "addresses of both families, interfaces, liveness, outcomes, echo buckets, holds, tombstones, members, wake-ups"
+        [1, 1, 1, 1, 32, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1024, 1, 0],
+        "addresses of both families, interfaces, liveness, outcomes, echo buckets, holds, tombstones, members, wake-ups, \
+         outcomes of both families, suffixes, the filter of a trace, traced frames"
     );
     drop(datapath);
     assert_eq!(programs_on("near").len(), 1);
     let removed = cleanup(Path::new(BPFFS)).expect("a cleanup");
     assert_eq!(
         removed.len(),
-        1 + 12 + 3,
-        "a link, twelve maps, three directories: {removed:?}"
+        1 + 17 + 3,
+        "a link, seventeen maps, three directories: {removed:?}"
     );
     assert_eq!(pinned(), before);
     assert_eq!(joined_groups(), [] as [&str; 0], "no group is left");

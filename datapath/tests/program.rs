@@ -194,6 +194,13 @@ fn pings_are_answered_up_to_a_rate() {
     assert_eq!(limited, Some(dropped));
 }
 
+/// The verifier gives up after a million instructions on all paths; kernels differ in how well they prune.
+#[test]
+fn the_verifier_is_far_from_giving_up() {
+    let walked = Responder::load().verified_instructions();
+    assert!(walked < 500_000, "{walked} instructions");
+}
+
 thread_local! {
     /// Loading takes longer than a run, so one program serves all cases of a property.
     static RESPONDER: RefCell<Option<Responder>> = const { RefCell::new(None) };

@@ -4,7 +4,7 @@
 //! runs here is what the native tests search.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(
     clippy::inline_always,
     reason = "the kernel's verifier takes no aggregates across real calls"
@@ -18,8 +18,10 @@
     reason = "AtomicU64 has no additions for this target, which lacks compare-and-swap"
 )]
 
+mod account;
 mod frame;
 mod tables;
+mod trace;
 
 use core::mem::MaybeUninit;
 
@@ -30,14 +32,14 @@ use lightship_abi::{
     layout::{ResponderV4Key, ResponderV6Key},
     mac::MacAddress,
     ndp,
-    outcome::Outcome,
+    outcome::{OUTCOME_SLOTS, Outcome},
     verdict::{
-        self, Arrival, Tables as _, Verdict,
+        self, Tables as _, Verdict,
         told::{Judgement, Teller},
     },
     wakeup::{CONFLICT, Wakeup, YIELDED},
 };
-use tables::{Counter, Kernel};
+use tables::Kernel;
 
 /// `TCX_NEXT`: go on with the next program. Returning 0 (`TCX_PASS`) would end the chain before the node's network
 /// plugin. The classic classifier reads the same number as `TC_ACT_UNSPEC`, with the same meaning.
@@ -46,8 +48,11 @@ const NEXT: i32 = -1;
 /// `TCX_DROP`, which is `TC_ACT_SHOT`.
 const DROP: i32 = 2;
 
-/// What is returned, besides verdicts, of a sound frame that tells where an address of ours is: the stack has no room to
-/// judge that from within.
+/// What is returned, in place of an outcome's slot, of a frame that is none of ours.
+const FOREIGN: i32 = -1;
+
+/// What is returned, in place of an outcome's slot, of a sound frame that tells where an address of ours is: the stack has
+/// no room to judge that from within.
 const TELLS: i32 = -2;
 
 /// The name is a contract: `lightship_abi::names::INGRESS_PROGRAM`.
@@ -64,29 +69,65 @@ const TELLS: i32 = -2;
 )]
 pub fn lightship_ingress(ctx: TcContext) -> i32 {
     let kind = kind::of(frame::ethertype(&ctx), tables::ping(), || frame::glance(&ctx));
-    match kind {
-        Kind::Other => NEXT,
+    let skb = ctx.skb.skb;
+    let is_for_others = match kind {
+        Kind::Other => return NEXT,
         // Its VLAN's own interface will see it.
-        _ if frame::is_tagged(&ctx) => pass(Outcome::PassedTagged),
+        _ if frame::is_tagged(&ctx) => return pass(Outcome::PassedTagged),
         // Most that is asked is asked of others: it pays for one look-up and no call.
-        Kind::Arp if is_for_others(&ctx) => pass(Outcome::PassedNoEntry),
-        Kind::Arp => match request(ctx.skb.skb) {
-            TELLS => told_v4(ctx.skb.skb),
-            verdict => verdict,
-        },
-        Kind::Solicitation if is_for_others_v6(ctx.skb.skb) => pass(Outcome::PassedNoEntry),
-        Kind::Solicitation => match solicitation(ctx.skb.skb) {
-            TELLS => told_by_writing(ctx.skb.skb),
-            verdict => verdict,
-        },
-        Kind::Advertisement if is_for_others_v6(ctx.skb.skb) => pass(Outcome::PassedNoEntry),
-        Kind::Advertisement => match advertisement(ctx.skb.skb) {
-            TELLS => told_v6(ctx.skb.skb),
-            verdict => verdict,
-        },
-        Kind::EchoV4 => echo_v4(ctx.skb.skb),
-        Kind::EchoV6 => echo_v6(ctx.skb.skb),
+        Kind::Arp => is_for_others(&ctx),
+        Kind::Solicitation | Kind::Advertisement => is_for_others_v6(skb),
+        Kind::EchoV4 | Kind::EchoV6 => false,
+    };
+    if is_for_others {
+        return pass(Outcome::PassedNoEntry);
     }
+    trace::begin(skb, kind);
+    let outcome = judge(skb, kind);
+    conclude(skb, kind, outcome)
+}
+
+/// Decides about a frame and carries the decision out, save for where it goes: the slot of its outcome, or [`FOREIGN`].
+#[inline(always)]
+fn judge(skb: *mut __sk_buff, kind: Kind) -> i32 {
+    match kind {
+        Kind::Other => FOREIGN,
+        Kind::Arp => match request(skb) {
+            TELLS => told_v4(skb),
+            outcome => outcome,
+        },
+        Kind::Solicitation => match solicitation(skb) {
+            TELLS => told_by_writing(skb),
+            outcome => outcome,
+        },
+        Kind::Advertisement => match advertisement(skb) {
+            TELLS => told_v6(skb),
+            outcome => outcome,
+        },
+        Kind::EchoV4 => echo_v4(skb),
+        Kind::EchoV6 => echo_v6(skb),
+    }
+}
+
+/// Counts what became of a frame, and lets it go there.
+#[inline(never)]
+fn conclude(skb: *mut __sk_buff, kind: Kind, outcome: i32) -> i32 {
+    let Some(slot) = account::noted(outcome).filter(|slot| *slot < OUTCOME_SLOTS) else {
+        return NEXT;
+    };
+    tables::count(slot);
+    account::count(skb, kind, slot);
+    trace::end();
+    if slot == Outcome::Answered.slot()
+        || slot == Outcome::AnsweredProbe.slot()
+        || slot == Outcome::AnsweredEcho.slot()
+    {
+        return frame::send_back(frame::arrival(&TcContext::new(skb)).ifindex);
+    }
+    if slot == Outcome::FailedWrite.slot() || slot == Outcome::LimitedEcho.slot() {
+        return DROP;
+    }
+    NEXT
 }
 
 /// Whether an ARP frame is about none of our addresses, as far as can be seen in place. What cannot is left to the
@@ -111,22 +152,20 @@ fn is_for_others_v6(skb: *mut __sk_buff) -> bool {
 fn request(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let Some(mut frame) = frame::read::<{ arp::FRAME_LEN }, _>(ctx) else {
-        return pass(Outcome::PassedShort);
+        return slot(Outcome::PassedShort);
     };
-    let arrival = frame::arrival(ctx);
-    let ifindex = arrival.ifindex;
+    let ifindex = frame::arrival(ctx).ifindex;
     match verdict::arp::decide(&mut frame, ifindex, || frame::padding(ctx), &Kernel) {
         Verdict::Answer(counter) => match frame::write(ctx, &frame) {
-            Ok(()) => answered(&counter, arrival),
-            Err(_) => drop_frame(Outcome::FailedWrite),
+            Ok(()) => {
+                counter.increment();
+                slot(Outcome::Answered)
+            }
+            Err(_) => slot(Outcome::FailedWrite),
         },
-        Verdict::AnswerProbe => match frame::write(ctx, &frame) {
-            Ok(()) => answered_probe(arrival),
-            Err(_) => drop_frame(Outcome::FailedWrite),
-        },
+        Verdict::AnswerProbe => written(frame::write(ctx, &frame), Outcome::AnsweredProbe),
         Verdict::Judge(_) => TELLS,
-        Verdict::Pass(outcome) => pass(outcome),
-        Verdict::Drop(outcome) => drop_frame(outcome),
+        Verdict::Pass(outcome) | Verdict::Drop(outcome) => slot(outcome),
     }
 }
 
@@ -134,21 +173,19 @@ fn request(skb: *mut __sk_buff) -> i32 {
 fn solicitation(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let Some(mut frame) = frame::read::<{ ndp::HEAD_LEN }, { ndp::FRAME_LEN }>(ctx) else {
-        return pass(Outcome::PassedShort);
+        return slot(Outcome::PassedShort);
     };
-    let arrival = frame::arrival(ctx);
-    match verdict::ndp::decide(&mut frame, arrival, &frame::Rest(ctx), &Kernel) {
+    match verdict::ndp::decide(&mut frame, frame::arrival(ctx), &frame::Rest(ctx), &Kernel) {
         Verdict::Answer(counter) => match write_advertisement(ctx, &frame) {
-            Ok(()) => answered(&counter, arrival),
-            Err(_) => drop_frame(Outcome::FailedWrite),
+            Ok(()) => {
+                counter.increment();
+                slot(Outcome::Answered)
+            }
+            Err(_) => slot(Outcome::FailedWrite),
         },
-        Verdict::AnswerProbe => match write_advertisement(ctx, &frame) {
-            Ok(()) => answered_probe(arrival),
-            Err(_) => drop_frame(Outcome::FailedWrite),
-        },
+        Verdict::AnswerProbe => written(write_advertisement(ctx, &frame), Outcome::AnsweredProbe),
         Verdict::Judge(_) => TELLS,
-        Verdict::Pass(outcome) => pass(outcome),
-        Verdict::Drop(outcome) => drop_frame(outcome),
+        Verdict::Pass(outcome) | Verdict::Drop(outcome) => slot(outcome),
     }
 }
 
@@ -163,12 +200,11 @@ fn advertisement(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let mut head = MaybeUninit::uninit();
     let Some(frame) = frame::read_into::<{ ndp::HEAD_LEN }, { ndp::FRAME_LEN }>(ctx, &mut head) else {
-        return pass(Outcome::PassedShort);
+        return slot(Outcome::PassedShort);
     };
-    let arrival = frame::arrival(ctx);
-    match verdict::ndp::hear(frame, arrival, &frame::Rest(ctx), &Kernel) {
+    match verdict::ndp::hear(frame, frame::arrival(ctx), &frame::Rest(ctx), &Kernel) {
         Ok(_) => TELLS,
-        Err(outcome) => pass(outcome),
+        Err(outcome) => slot(outcome),
     }
 }
 
@@ -181,7 +217,7 @@ fn told_v4(skb: *mut __sk_buff) -> i32 {
         ctx.load(arp::SENDER_HARDWARE_AT),
         ctx.load::<[u8; 4]>(arp::SENDER_AT),
     ) else {
-        return NEXT;
+        return FOREIGN;
     };
     let teller = verdict::arp::teller(MacAddress(source), MacAddress(hardware), frame::padding(ctx));
     let ifindex = frame::arrival(ctx).ifindex;
@@ -190,13 +226,15 @@ fn told_v4(skb: *mut __sk_buff) -> i32 {
         Judgement::Yield(tombstone, told) => {
             tables::leave_v4(&key, &tombstone);
             tables::wake(Wakeup::v4(YIELDED, ifindex, address, told));
-            pass(Outcome::YieldedClaim)
+            slot(Outcome::YieldedClaim)
         }
-        Judgement::Report(told) => {
-            tables::wake(Wakeup::v4(CONFLICT, ifindex, address, told));
-            pass(Outcome::PassedConflict)
+        Judgement::Report(told, station) => {
+            if account::is_due_v4(&key, station, told.time_ns) {
+                tables::wake(Wakeup::v4(CONFLICT, ifindex, address, told));
+            }
+            slot(Outcome::PassedConflict)
         }
-        Judgement::Ignore(outcome) => pass(outcome),
+        Judgement::Ignore(outcome) => slot(outcome),
     }
 }
 
@@ -205,7 +243,7 @@ fn told_v4(skb: *mut __sk_buff) -> i32 {
 fn told_v6(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let (Ok(source), Ok(payload)) = (ctx.load(ndp::STATION_AT), ctx.load(ipv6::LENGTH_AT)) else {
-        return NEXT;
+        return FOREIGN;
     };
     let payload = u16::from_be_bytes(payload);
     judge_v6(
@@ -219,7 +257,7 @@ fn told_v6(skb: *mut __sk_buff) -> i32 {
 fn told_by_writing(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let Ok(source) = ctx.load(ndp::STATION_AT) else {
-        return NEXT;
+        return FOREIGN;
     };
     judge_v6(ctx, Teller::writing(MacAddress(source)))
 }
@@ -227,7 +265,7 @@ fn told_by_writing(skb: *mut __sk_buff) -> i32 {
 #[inline(always)]
 fn judge_v6(ctx: &TcContext, teller: Teller) -> i32 {
     let Ok(address) = ctx.load::<[u8; 16]>(ndp::TARGET_AT) else {
-        return NEXT;
+        return FOREIGN;
     };
     let ifindex = frame::arrival(ctx).ifindex;
     let key = ResponderV6Key::new(address, ifindex);
@@ -235,13 +273,15 @@ fn judge_v6(ctx: &TcContext, teller: Teller) -> i32 {
         Judgement::Yield(tombstone, told) => {
             tables::leave_v6(&key, &tombstone);
             tables::wake(Wakeup::v6(YIELDED, ifindex, address, told));
-            pass(Outcome::YieldedClaim)
+            slot(Outcome::YieldedClaim)
         }
-        Judgement::Report(told) => {
-            tables::wake(Wakeup::v6(CONFLICT, ifindex, address, told));
-            pass(Outcome::PassedConflict)
+        Judgement::Report(told, station) => {
+            if account::is_due_v6(&key, station, told.time_ns) {
+                tables::wake(Wakeup::v6(CONFLICT, ifindex, address, told));
+            }
+            slot(Outcome::PassedConflict)
         }
-        Judgement::Ignore(outcome) => pass(outcome),
+        Judgement::Ignore(outcome) => slot(outcome),
     }
 }
 
@@ -249,70 +289,53 @@ fn judge_v6(ctx: &TcContext, teller: Teller) -> i32 {
 fn echo_v4(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let Some(mut frame) = frame::read::<{ echo::V4_LEN }, _>(ctx) else {
-        return NEXT;
+        return FOREIGN;
     };
-    let arrival = frame::arrival(ctx);
-    let verdict = verdict::echo::decide_v4(&mut frame, arrival, &Kernel);
-    echoed(ctx, &frame, verdict, arrival)
+    let verdict = verdict::echo::decide_v4(&mut frame, frame::arrival(ctx), &Kernel);
+    echoed(ctx, &frame, verdict)
 }
 
 #[inline(never)]
 fn echo_v6(skb: *mut __sk_buff) -> i32 {
     let ctx = &TcContext::new(skb);
     let Some(mut frame) = frame::read::<{ echo::V6_LEN }, _>(ctx) else {
-        return NEXT;
+        return FOREIGN;
     };
-    let arrival = frame::arrival(ctx);
-    let verdict = verdict::echo::decide_v6(&mut frame, arrival, &Kernel);
-    echoed(ctx, &frame, verdict, arrival)
+    let verdict = verdict::echo::decide_v6(&mut frame, frame::arrival(ctx), &Kernel);
+    echoed(ctx, &frame, verdict)
 }
 
 #[inline(always)]
-fn echoed<const N: usize>(
-    ctx: &TcContext,
-    frame: &[u8; N],
-    verdict: Option<Verdict<()>>,
-    arrival: Arrival,
-) -> i32 {
+fn echoed<const N: usize>(ctx: &TcContext, frame: &[u8; N], verdict: Option<Verdict<()>>) -> i32 {
     match verdict {
-        None => NEXT,
-        Some(Verdict::Answer(()) | Verdict::AnswerProbe) => {
-            if frame::write(ctx, frame).is_err() {
-                return drop_frame(Outcome::FailedWrite);
-            }
-            tables::count(Outcome::AnsweredEcho);
-            frame::send_back(arrival.ifindex)
-        }
-        Some(Verdict::Pass(outcome)) => pass(outcome),
         // A ping tells of no address.
-        Some(Verdict::Judge(_)) => NEXT,
-        Some(Verdict::Drop(outcome)) => drop_frame(outcome),
+        None | Some(Verdict::Judge(_)) => FOREIGN,
+        Some(Verdict::Answer(()) | Verdict::AnswerProbe) => {
+            written(frame::write(ctx, frame), Outcome::AnsweredEcho)
+        }
+        Some(Verdict::Pass(outcome) | Verdict::Drop(outcome)) => slot(outcome),
     }
 }
 
+/// What became of a frame that was to be answered.
 #[inline(always)]
-fn answered(counter: &Counter, arrival: Arrival) -> i32 {
-    counter.increment();
-    tables::count(Outcome::Answered);
-    frame::send_back(arrival.ifindex)
-}
-
-#[inline(always)]
-fn answered_probe(arrival: Arrival) -> i32 {
-    tables::count(Outcome::AnsweredProbe);
-    frame::send_back(arrival.ifindex)
+fn written(result: Result<(), i64>, answered: Outcome) -> i32 {
+    slot(match result {
+        Ok(()) => answered,
+        Err(_) => Outcome::FailedWrite,
+    })
 }
 
 #[inline(always)]
 fn pass(outcome: Outcome) -> i32 {
-    tables::count(outcome);
+    tables::count(outcome.slot());
     NEXT
 }
 
 #[inline(always)]
-fn drop_frame(outcome: Outcome) -> i32 {
-    tables::count(outcome);
-    DROP
+#[expect(clippy::cast_possible_wrap, reason = "there are few outcomes")]
+fn slot(outcome: Outcome) -> i32 {
+    outcome.slot() as i32
 }
 
 /// The kernel takes programs under the GPL; the crate is offered under it beside Apache-2.0. None of the helpers used

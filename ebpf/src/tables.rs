@@ -3,9 +3,9 @@
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
+    bindings::{BPF_F_NO_PREALLOC, BPF_RB_AVAIL_DATA},
     btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
-    helpers::bpf_ktime_get_ns,
+    helpers::{bpf_ktime_get_ns, bpf_ringbuf_query},
     macros::btf_map,
 };
 use lightship_abi::{
@@ -18,9 +18,11 @@ use lightship_abi::{
     },
     liveness::{self, Gate},
     mac::MacAddress,
-    outcome::{OUTCOME_SLOTS, Outcome},
+    outcome::{EntryOutcomes, OUTCOME_SLOTS},
+    suffix,
+    trace::{self, Filter, Record},
     verdict::{Leave, Station, Tables},
-    wakeup::{RING_BYTES, Wakeup},
+    wakeup::{CONFLICT_BYTES, RING_BYTES, Wakeup},
 };
 
 #[btf_map]
@@ -107,6 +109,41 @@ static lightship_members: HashMap<MemberKey, u64, { MAX_MEMBERS as usize }, { BP
 #[expect(non_upper_case_globals, reason = "the name is the map's")]
 static lightship_wakeups: RingBuf<Wakeup, { RING_BYTES as usize }> = RingBuf::new();
 
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_outcomes_v4: HashMap<
+    ResponderV4Key,
+    EntryOutcomes,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_outcomes_v6: HashMap<
+    ResponderV6Key,
+    EntryOutcomes,
+    { DEFAULT_CAPACITY as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_suffixes_v4: Array<u64, { suffix::WORDS as usize }> = Array::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_trace: Array<Filter, 1> = Array::new();
+
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_traced: RingBuf<Record, { trace::RING_BYTES as usize }> = RingBuf::new();
+
+/// Pinned nowhere: nothing in it outlives a frame.
+#[btf_map]
+#[expect(non_upper_case_globals, reason = "the name is the map's")]
+static lightship_note: PerCpuArray<Record, 1> = PerCpuArray::new();
+
 /// Set by the loader; 0 passes echo requests on.
 // SAFETY: nothing else in this object has the name.
 #[unsafe(no_mangle)]
@@ -144,6 +181,14 @@ impl Tables for Kernel {
     #[inline(always)]
     fn entry_v6(&self, key: &ResponderV6Key) -> Option<Counter> {
         cilium_l2_responder_v6.get_ptr_mut(key).map(Counter)
+    }
+
+    #[inline(always)]
+    fn is_entry_v4(&self, key: &ResponderV4Key) -> bool {
+        let (word, bit) = suffix::place(key.ip4.to_ne_bytes());
+        // SAFETY: the value is one aligned u64, which user space only ever replaces.
+        let bits = lightship_suffixes_v4.get(word).map_or(u64::MAX, |bits| *bits);
+        bits & bit != 0 && self.entry_v4(key).is_some()
     }
 
     #[inline(always)]
@@ -262,6 +307,61 @@ pub(crate) fn wake(record: Wakeup) {
     }
 }
 
+/// How many bytes of records user space has not taken yet.
+#[inline(always)]
+pub(crate) fn waiting_bytes() -> u64 {
+    let ring = (&raw const lightship_wakeups).cast_mut().cast();
+    // SAFETY: the pointer is that of the map, which the loader puts in its place.
+    unsafe { bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) }
+}
+
+/// Whether conflicts may take more room.
+#[inline(always)]
+pub(crate) fn has_room_for_conflicts() -> bool {
+    waiting_bytes() < CONFLICT_BYTES
+}
+
+/// What became of the frames about an entry, if there is a place for it.
+#[inline(always)]
+pub(crate) fn outcomes_v4(key: &ResponderV4Key) -> Option<*mut EntryOutcomes> {
+    lightship_outcomes_v4.get_ptr_mut(key)
+}
+
+/// As [`outcomes_v4`].
+#[inline(always)]
+pub(crate) fn outcomes_v6(key: &ResponderV6Key) -> Option<*mut EntryOutcomes> {
+    lightship_outcomes_v6.get_ptr_mut(key)
+}
+
+/// The filter of whoever looks on, whether or not anybody does.
+#[inline(always)]
+pub(crate) fn filter() -> Option<*mut Filter> {
+    lightship_trace.get_ptr_mut(trace::SLOT)
+}
+
+/// Whether somebody looks on.
+#[inline(always)]
+pub(crate) fn is_tracing() -> bool {
+    let Some(filter) = filter() else {
+        return false;
+    };
+    // SAFETY: the pointer came from the map and is valid while the program runs.
+    let until_ns = unsafe { (&raw const (*filter).until_ns).read_volatile() };
+    until_ns != 0 && Kernel.now_ns() < until_ns
+}
+
+/// Where this processor notes the frame that it judges.
+#[inline(always)]
+pub(crate) fn note() -> Option<*mut Record> {
+    lightship_note.get_ptr_mut(0)
+}
+
+/// Shows a record to whoever looks on; whether there was room.
+#[inline(always)]
+pub(crate) fn show(record: &Record) -> bool {
+    lightship_traced.output(record, 0).is_ok()
+}
+
 /// Whether echo requests are answered, as the loader set it.
 #[inline(always)]
 pub(crate) fn ping() -> Ping {
@@ -272,10 +372,10 @@ pub(crate) fn ping() -> Ping {
     }
 }
 
-/// Counts an outcome on this processor.
+/// Counts an outcome on this processor, by its slot.
 #[inline(always)]
-pub(crate) fn count(outcome: Outcome) {
-    if let Some(counter) = lightship_outcomes.get_ptr_mut(outcome.slot()) {
+pub(crate) fn count(slot: u32) {
+    if let Some(counter) = lightship_outcomes.get_ptr_mut(slot) {
         // SAFETY: the slot is this processor's own, valid while the program runs; another program of ours that
         // interrupts this one could at worst lose a count.
         unsafe { *counter += 1 };

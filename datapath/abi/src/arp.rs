@@ -51,6 +51,9 @@ pub const SENDER_HARDWARE_AT: usize = 22;
 /// Where the address is that the sender says to have.
 pub const SENDER_AT: usize = 28;
 
+/// Where the address is that is asked for.
+pub const TARGET_AT: usize = 38;
+
 /// Where the part begins that [`Glance`] is made of.
 pub const GLANCE_AT: usize = 20;
 

@@ -32,7 +32,19 @@ const HEADER_LEN: usize = 8;
 /// The hop limit replies set out with, which is what Linux gives its own.
 const HOP_LIMIT: u8 = 64;
 
-/// Where the address that is pinged is in a frame.
+/// Where the address is that pings.
+pub const SOURCE_V4_AT: usize = 26;
+
+/// Where the address is that is pinged.
+pub const TARGET_V4_AT: usize = 30;
+
+/// As [`SOURCE_V4_AT`].
+pub const SOURCE_V6_AT: usize = SOURCE_AT;
+
+/// As [`TARGET_V4_AT`].
+pub const TARGET_V6_AT: usize = DESTINATION_AT;
+
+/// The address that is pinged.
 #[inline(always)]
 #[must_use]
 pub const fn target_v4(frame: &[u8; V4_LEN]) -> [u8; 4] {

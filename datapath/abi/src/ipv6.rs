@@ -21,6 +21,9 @@ pub(crate) const SOURCE_AT: usize = 22;
 pub(crate) const DESTINATION_AT: usize = 38;
 pub(crate) const PAYLOAD_AT: usize = 54;
 
+/// Where the type of an ICMP message is in a frame.
+pub const MESSAGE_AT: usize = PAYLOAD_AT;
+
 /// The next header of ICMP for IPv6.
 pub const ICMPV6: u8 = 58;
 
@@ -50,7 +53,8 @@ pub const fn is_multicast(address: Octets) -> bool {
 /// Eight octets at a constant place of a frame. Comparing by words keeps branches few: the kernel's verifier walks every
 /// combination of them.
 #[inline(always)]
-pub(crate) const fn word<const N: usize>(frame: &[u8; N], at: usize) -> u64 {
+#[must_use]
+pub const fn word<const N: usize>(frame: &[u8; N], at: usize) -> u64 {
     u64::from_ne_bytes([
         frame[at],
         frame[at + 1],

@@ -25,5 +25,7 @@ pub mod ndp;
 pub mod order;
 pub mod outcome;
 pub mod signal;
+pub mod suffix;
+pub mod trace;
 pub mod verdict;
 pub mod wakeup;

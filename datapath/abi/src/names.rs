@@ -21,6 +21,22 @@ pub const INTERFACES: &str = "lightship_interfaces";
 /// How many frames ended in which outcome.
 pub const OUTCOMES: &str = "lightship_outcomes";
 
+/// How many frames about each IPv4 entry ended in which outcome. User space makes the place when it makes the entry; only
+/// the program writes to it.
+pub const OUTCOMES_V4: &str = "lightship_outcomes_v4";
+
+/// As [`OUTCOMES_V4`], of each IPv6 entry.
+pub const OUTCOMES_V6: &str = "lightship_outcomes_v6";
+
+/// Which last two octets the addresses of IPv4 entries have: see [`crate::suffix`]. Only user space writes it.
+pub const SUFFIXES_V4: &str = "lightship_suffixes_v4";
+
+/// Whose frames somebody wants to see at the moment: see [`crate::trace`].
+pub const TRACE: &str = "lightship_trace";
+
+/// The frames that are wanted, each with what became of it.
+pub const TRACED: &str = "lightship_traced";
+
 /// What is left of each processor's allowance of echo replies.
 pub const ECHO_BUCKETS: &str = "lightship_echo_buckets";
 

@@ -247,6 +247,12 @@ fn signal_of(payload: u16, options: &impl Options) -> Raw {
     Raw::of(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }
 
+/// The signal in a message with a payload of this length, if it carries one.
+#[must_use]
+pub fn signal(payload: u16, options: &impl Options) -> Option<Signal> {
+    signal_of(payload, options).signal()
+}
+
 /// Whether the destination is the target's solicited-node multicast address (RFC 4291 §2.7.1).
 #[inline(always)]
 fn is_to_group(frame: &[u8; FRAME_LEN]) -> bool {

@@ -119,6 +119,32 @@ pub const OUTCOME_SLOTS: u32 = 32;
 
 const _: () = assert!(Outcome::ALL.len() <= OUTCOME_SLOTS as usize);
 
+/// What became of the frames about one entry. Value of [`crate::names::OUTCOMES_V4`] and [`crate::names::OUTCOMES_V6`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct EntryOutcomes {
+    /// How many frames ended in which outcome, by its slot. Only the kernel counts, by atomic additions.
+    pub frames: [u64; OUTCOME_SLOTS as usize],
+    /// When user space was last told that a stranger says to have the address, `CLOCK_MONOTONIC` in nanoseconds.
+    pub stranger_told_ns: u64,
+    /// The same of a member.
+    pub member_told_ns: u64,
+}
+
+/// How long an [`EntryOutcomes`] is.
+pub const ENTRY_OUTCOMES_LEN: usize = 8 * (OUTCOME_SLOTS as usize + 2);
+
+const _: () = assert!(size_of::<EntryOutcomes>() == ENTRY_OUTCOMES_LEN);
+
+impl EntryOutcomes {
+    /// How many frames ended in an outcome, in a value that lies in the map as these bytes.
+    #[must_use]
+    pub fn frames_in(bytes: &[u8; ENTRY_OUTCOMES_LEN], outcome: Outcome) -> u64 {
+        let at = 8 * outcome.slot() as usize;
+        u64::from_ne_bytes(core::array::from_fn(|octet| bytes[at + octet]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,13 @@ pub trait Tables {
     /// The entry of an IPv6 address on an interface, if it is ours there.
     fn entry_v6(&self, key: &ResponderV6Key) -> Option<Self::Entry>;
 
+    /// Whether an IPv4 address is ours on an interface. Asked of senders, whose addresses hardly ever are: the kernel
+    /// has a cheaper way to tell that they are not.
+    #[inline(always)]
+    fn is_entry_v4(&self, key: &ResponderV4Key) -> bool {
+        self.entry_v4(key).is_some()
+    }
+
     /// The hardware address an interface answers with, if it may answer.
     fn interface(&self, ifindex: u32) -> Option<MacAddress>;
 

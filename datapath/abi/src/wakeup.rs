@@ -17,6 +17,23 @@ pub const YIELDED: u32 = 1;
 /// Another station claims an entry's address, and is not to be yielded to: see [`Wakeup::kind`].
 pub const CONFLICT: u32 = 2;
 
+/// How much of the ring conflicts may fill. What is left is for entries that yield, so that no flood of forged frames
+/// keeps user space from hearing of a member's claim.
+pub const CONFLICT_BYTES: u64 = RING_BYTES as u64 / 2;
+
+/// How long user space is told of no more conflicts of an entry with strangers, and with members, after it was told of
+/// one. It answers one far less often.
+pub const CONFLICT_PAUSE_NS: u64 = 1_000_000_000;
+
+/// Whether user space is to be told of a conflict that is seen at `now_ns` after it was told of one at `last_ns`, 0 for
+/// never.
+#[inline(always)]
+#[must_use]
+pub const fn is_due(last_ns: u64, now_ns: u64) -> bool {
+    // Another processor's clock may be a little behind.
+    last_ns == 0 || now_ns.saturating_sub(last_ns) >= CONFLICT_PAUSE_NS
+}
+
 /// A record of [`crate::names::WAKEUPS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

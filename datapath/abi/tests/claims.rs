@@ -20,7 +20,7 @@ use lightship_abi::{
     order::Order,
     outcome::Outcome,
     verdict::{
-        Arrival, Verdict, arp,
+        Arrival, Station, Verdict, arp,
         ndp::hear,
         told::{Judgement, judge},
     },
@@ -167,10 +167,11 @@ fn check(case: &Case, judgement: Judgement) {
             );
             "yields"
         }
-        Judgement::Report(told) => {
+        Judgement::Report(told, station) => {
             assert_eq!((told.mac, told.time_ns), (case.hardware, NOW));
             let speaks = case.hardware == MEMBER && case.source == MEMBER && case.kind == 1;
             assert_eq!(told.claims, speaks);
+            assert_eq!(station == Station::Member, case.hardware == MEMBER);
             "conflict"
         }
     };

@@ -8,10 +8,12 @@ use aya::{
 };
 use lightship_abi::{
     names::{
-        ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, OUTCOMES, RESPONDER_V4, RESPONDER_V6,
-        TOMBSTONES_V4, TOMBSTONES_V6, WAKEUPS,
+        ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6,
+        RESPONDER_V4, RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6, TRACE, TRACED, WAKEUPS,
     },
-    outcome::OUTCOME_SLOTS,
+    outcome::{ENTRY_OUTCOMES_LEN, OUTCOME_SLOTS},
+    suffix,
+    trace::{self, FILTER_LEN},
     wakeup::RING_BYTES,
 };
 
@@ -34,9 +36,11 @@ impl fmt::Display for Layout {
 }
 
 impl Layout {
+    #[expect(clippy::cast_possible_truncation, reason = "lengths of small values")]
     fn expected(name: &str) -> Self {
         let (kind, key_size, value_size) = match name {
-            LIVENESS => (MapType::Array, 4, 8),
+            LIVENESS | SUFFIXES_V4 => (MapType::Array, 4, 8),
+            TRACE => (MapType::Array, 4, FILTER_LEN as u32),
             OUTCOMES | ECHO_BUCKETS => (MapType::PerCpuArray, 4, 8),
             INTERFACES => (MapType::Hash, 4, 8),
             RESPONDER_V6 => (MapType::Hash, 24, 8),
@@ -44,7 +48,9 @@ impl Layout {
             HOLDS_V6 => (MapType::Hash, 24, 16),
             TOMBSTONES_V4 => (MapType::Hash, 8, 24),
             TOMBSTONES_V6 => (MapType::Hash, 24, 24),
-            WAKEUPS => (MapType::RingBuf, 0, 0),
+            OUTCOMES_V4 => (MapType::Hash, 8, ENTRY_OUTCOMES_LEN as u32),
+            OUTCOMES_V6 => (MapType::Hash, 24, ENTRY_OUTCOMES_LEN as u32),
+            WAKEUPS | TRACED => (MapType::RingBuf, 0, 0),
             // The responder's of IPv4, and the members.
             _ => (MapType::Hash, 8, 8),
         };
@@ -79,8 +85,8 @@ impl Layout {
 /// that does not fit is from another version of ours and goes; one that others share is refused.
 pub(crate) fn adopt(loader: &mut EbpfLoader<'_>, pins: &Pins, capacity: u32) -> Result<(), MapsError> {
     for (responder, others) in [
-        (RESPONDER_V4, [HOLDS_V4, TOMBSTONES_V4]),
-        (RESPONDER_V6, [HOLDS_V6, TOMBSTONES_V6]),
+        (RESPONDER_V4, [HOLDS_V4, TOMBSTONES_V4, OUTCOMES_V4]),
+        (RESPONDER_V6, [HOLDS_V6, TOMBSTONES_V6, OUTCOMES_V6]),
     ] {
         // What belongs to an entry has room for as many as there can be.
         let adopted = MapInfo::from_pin(pins.map(responder)).map_or(capacity, |info| info.max_entries());
@@ -95,6 +101,8 @@ pub(crate) fn adopt(loader: &mut EbpfLoader<'_>, pins: &Pins, capacity: u32) -> 
             let sized = match name {
                 OUTCOMES => info.max_entries() == OUTCOME_SLOTS,
                 WAKEUPS => info.max_entries() == RING_BYTES,
+                TRACED => info.max_entries() == trace::RING_BYTES,
+                SUFFIXES_V4 => info.max_entries() == suffix::WORDS,
                 _ => true,
             };
             let fits = found == expected && sized;

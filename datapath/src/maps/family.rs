@@ -1,13 +1,16 @@
 //! The maps of one family of addresses, which belong together: an entry has its record of the binding and a place for a
 //! tombstone from before it is answered until after it is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
     Ebpf, Pod,
     maps::{HashMap, MapData, MapError},
 };
-use lightship_abi::fence::{HoldValue, Tombstone};
+use lightship_abi::{
+    fence::{HoldValue, Tombstone},
+    outcome::{ENTRY_OUTCOMES_LEN, EntryOutcomes, Outcome},
+};
 
 use super::{MapsError, absent_is_fine, found, means};
 use crate::{
@@ -19,6 +22,7 @@ use crate::{
 const NO_EXIST: u64 = 1;
 
 const NO_TOMBSTONE: [u8; 24] = [0; 24];
+const NO_OUTCOMES: [u8; ENTRY_OUTCOMES_LEN] = [0; ENTRY_OUTCOMES_LEN];
 
 /// The names of the maps of a family.
 #[derive(Clone, Copy)]
@@ -26,6 +30,7 @@ pub(super) struct Names {
     pub(super) responder: &'static str,
     pub(super) holds: &'static str,
     pub(super) tombstones: &'static str,
+    pub(super) outcomes: &'static str,
 }
 
 /// What the families hold.
@@ -41,9 +46,10 @@ pub(super) struct Family<K: Pod> {
     responder: HashMap<MapData, K, u64>,
     holds: HashMap<MapData, K, [u8; 16]>,
     tombstones: HashMap<MapData, K, [u8; 24]>,
+    outcomes: HashMap<MapData, K, [u8; ENTRY_OUTCOMES_LEN]>,
 }
 
-impl<K: Pod> Family<K> {
+impl<K: Pod + Ord> Family<K> {
     pub(super) fn take(ebpf: &mut Ebpf, names: Names, entry: fn(K) -> Entry) -> Result<Self, MapsError> {
         let mut take = |name| ebpf.take_map(name).ok_or(MapsError::Missing(name));
         let opened = |name| move |source| MapsError::Open(name, source);
@@ -53,19 +59,38 @@ impl<K: Pod> Family<K> {
             responder: HashMap::try_from(take(names.responder)?).map_err(opened(names.responder))?,
             holds: HashMap::try_from(take(names.holds)?).map_err(opened(names.holds))?,
             tombstones: HashMap::try_from(take(names.tombstones)?).map_err(opened(names.tombstones))?,
+            outcomes: HashMap::try_from(take(names.outcomes)?).map_err(opened(names.outcomes))?,
         };
         family.make_places()?;
         Ok(family)
     }
 
-    /// Makes places for the tombstones of entries that an earlier version left, before a program that yields sees them.
+    /// Makes places for what belongs to entries that an earlier version left, before a program that needs them sees them;
+    /// and takes away the outcomes of entries that it removed, which it did not know of.
     fn make_places(&mut self) -> Result<(), MapsError> {
+        let entries: BTreeSet<K> = self.keys()?.into_iter().collect();
+        for &key in &entries {
+            self.make_place(key)?;
+        }
+        let read = |source| MapsError::Read(self.names.outcomes, source);
+        let counted: Vec<K> = self.outcomes.keys().collect::<Result<_, _>>().map_err(read)?;
+        for key in counted.iter().filter(|key| !entries.contains(key)) {
+            absent_is_fine(self.outcomes.remove(key), self.names.outcomes)?;
+        }
+        Ok(())
+    }
+
+    /// The keys of the entries.
+    pub(super) fn keys(&self) -> Result<Vec<K>, MapsError> {
         let read = |source| MapsError::Read(self.names.responder, source);
-        let keys: Vec<K> = self.responder.keys().collect::<Result<_, _>>().map_err(read)?;
-        keys.into_iter().try_for_each(|key| self.make_place(key))
+        self.responder.keys().collect::<Result<_, _>>().map_err(read)
     }
 
     fn make_place(&mut self, key: K) -> Result<(), MapsError> {
+        present_is_fine(
+            self.outcomes.insert(key, NO_OUTCOMES, NO_EXIST),
+            self.names.outcomes,
+        )?;
         present_is_fine(
             self.tombstones.insert(key, NO_TOMBSTONE, NO_EXIST),
             self.names.tombstones,
@@ -88,6 +113,7 @@ impl<K: Pod> Family<K> {
     pub(super) fn remove(&mut self, key: &K) -> Result<(), MapsError> {
         absent_is_fine(self.responder.remove(key), self.names.responder)?;
         absent_is_fine(self.holds.remove(key), self.names.holds)?;
+        absent_is_fine(self.outcomes.remove(key), self.names.outcomes)?;
         absent_is_fine(self.tombstones.remove(key), self.names.tombstones)
     }
 
@@ -98,6 +124,15 @@ impl<K: Pod> Family<K> {
             hold: hold.map(|value| HoldValue::from_bytes(&value).into()),
             tombstone: tombstone.and_then(|value| Tombstone::from_bytes(&value)),
         })
+    }
+
+    /// Adds what became of the frames about each of the family's entries.
+    pub(super) fn count(
+        &self,
+        counted: &mut BTreeMap<Entry, BTreeMap<Outcome, u64>>,
+    ) -> Result<(), MapsError> {
+        counted.extend(outcomes_of(&self.outcomes, self.names.outcomes, self.entry)?);
+        Ok(())
     }
 
     /// Adds the family's entries, and what is left of others.
@@ -127,6 +162,23 @@ impl<K: Pod> Family<K> {
         contents.strays.extend(fences);
         Ok(())
     }
+}
+
+/// Reads what became of the frames about each entry: outcomes that never were are left out.
+pub(super) fn outcomes_of<K: Pod>(
+    map: &HashMap<MapData, K, [u8; ENTRY_OUTCOMES_LEN]>,
+    name: &'static str,
+    entry: fn(K) -> Entry,
+) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
+    let read = |item: Result<(K, [u8; ENTRY_OUTCOMES_LEN]), MapError>| {
+        let (key, value) = item.map_err(|source| MapsError::Read(name, source))?;
+        let frames = Outcome::ALL
+            .into_iter()
+            .map(|outcome| (outcome, EntryOutcomes::frames_in(&value, outcome)))
+            .filter(|(_, frames)| *frames != 0);
+        Ok((entry(key), frames.collect()))
+    };
+    map.iter().map(read).collect()
 }
 
 fn present_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), MapsError> {

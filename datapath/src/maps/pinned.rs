@@ -9,10 +9,16 @@ use aya::{
     Pod,
     maps::{HashMap, Map, MapData, MapError, MapInfo, MapType},
 };
-use lightship_abi::names::{RESPONDER_V4, RESPONDER_V6};
+use lightship_abi::{
+    names::{OUTCOMES_V4, OUTCOMES_V6, RESPONDER_V4, RESPONDER_V6},
+    outcome::{ENTRY_OUTCOMES_LEN, Outcome},
+};
 
-use super::{Layout, MapsError, entries_of};
+use super::{Layout, MapsError, entries_of, family::outcomes_of};
 use crate::{entry::Entry, pins::Pins};
+
+#[expect(clippy::cast_possible_truncation, reason = "the length of a small value")]
+const OUTCOMES_LEN: u32 = ENTRY_OUTCOMES_LEN as u32;
 
 /// A pinned map of ours, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +63,30 @@ pub fn dump_v6(bpffs: &Path) -> Result<BTreeMap<Entry, u64>, MapsError> {
     dump(bpffs, RESPONDER_V6, Entry::from_v6)
 }
 
+/// Reads what became of the frames about each entry of both families; an outcome that never was is left out, and so is
+/// everything if there is no map.
+///
+/// # Errors
+/// If a map is there and cannot be read.
+pub fn outcomes(bpffs: &Path) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
+    let mut counted = read_outcomes(bpffs, OUTCOMES_V4, Entry::from_v4)?;
+    counted.extend(read_outcomes(bpffs, OUTCOMES_V6, Entry::from_v6)?);
+    Ok(counted)
+}
+
+fn read_outcomes<K: Pod>(
+    bpffs: &Path,
+    name: &'static str,
+    entry: fn(K) -> Entry,
+) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
+    let pin = Pins::new(bpffs).map(name);
+    if !pin.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let map = open(&pin).map_err(|source| MapsError::Open(name, source))?;
+    outcomes_of(&map, name, entry)
+}
+
 fn dump<K: Pod>(
     bpffs: &Path,
     name: &'static str,
@@ -81,6 +111,8 @@ fn listing(name: &'static str, pin: PathBuf) -> Result<Listing, MapsError> {
         (MapType::Hash, 24, 8) => count::<[u8; 24], u64>(&pin),
         (MapType::Hash, 24, 16) => count::<[u8; 24], [u8; 16]>(&pin),
         (MapType::Hash, 24, 24) => count::<[u8; 24], [u8; 24]>(&pin),
+        (MapType::Hash, 8, OUTCOMES_LEN) => count::<[u8; 8], [u8; ENTRY_OUTCOMES_LEN]>(&pin),
+        (MapType::Hash, 24, OUTCOMES_LEN) => count::<[u8; 24], [u8; ENTRY_OUTCOMES_LEN]>(&pin),
         (MapType::RingBuf, ..) => Ok(0),
         _ => Ok(capacity.into()),
     };

@@ -15,12 +15,13 @@ use lightship_abi::{
     mac::MacAddress,
     names::{
         ANSWER_ECHO, ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INGRESS_PROGRAM, INTERFACES, LIVENESS, MAX_LIVENESS,
-        MEMBERS, OUTCOMES, RESPONDER_V4, RESPONDER_V6, TOMBSTONES_V4, TOMBSTONES_V6, WAKEUPS,
+        MEMBERS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6, RESPONDER_V4, RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4,
+        TOMBSTONES_V6, WAKEUPS,
     },
     ndp::{self, BLOCK_LEN},
     order::Order,
-    outcome::Outcome,
-    signal,
+    outcome::{ENTRY_OUTCOMES_LEN, EntryOutcomes, Outcome},
+    signal, suffix,
     verdict::{
         self, Arrival, Leave, Station, Tables, Verdict,
         told::{Judgement, Teller},
@@ -51,6 +52,7 @@ pub(crate) const ORDER: Order = Order { epoch: 5, rank: 1 };
 /// The program with maps of its own, pinned nowhere.
 pub(crate) struct Responder {
     ebpf: Ebpf,
+    is_counted: bool,
 }
 
 /// What a frame came to.
@@ -79,6 +81,21 @@ impl Responder {
         Self::load_by(max_age_ns, None)
     }
 
+    /// Without places for what becomes of the frames about an address: as with an entry that others made.
+    pub(crate) fn load_uncounted() -> Self {
+        let mut responder = Self::load();
+        let (v4, v6) = keys();
+        let of_v4 = responder
+            .map::<[u8; 8], [u8; ENTRY_OUTCOMES_LEN]>(OUTCOMES_V4)
+            .remove(&v4);
+        let of_v6 = responder
+            .map::<[u8; 24], [u8; ENTRY_OUTCOMES_LEN]>(OUTCOMES_V6)
+            .remove(&v6);
+        of_v4.and(of_v6).expect("removals");
+        responder.is_counted = false;
+        responder
+    }
+
     /// With a place for one tombstone of each family.
     pub(crate) fn load_cramped() -> Self {
         Self::load_by(MAX_AGE_NS, Some(1))
@@ -103,7 +120,10 @@ impl Responder {
             .try_into()
             .expect("a classifier");
         sandbox::load(program);
-        let mut responder = Self { ebpf };
+        let mut responder = Self {
+            ebpf,
+            is_counted: true,
+        };
         responder.enter(VIP, LOOPBACK);
         responder.enter(VIP_ELSEWHERE, LOOPBACK + 1);
         let mut addresses: HashMap<_, [u8; 24], u64> = responder
@@ -136,6 +156,7 @@ impl Responder {
                 .insert(key, member, 0)
                 .expect("an insertion");
         }
+        responder.make_counters();
         responder.beat(sandbox::monotonic_ns());
         responder
     }
@@ -197,7 +218,44 @@ impl Responder {
         records
     }
 
+    /// Makes places for what becomes of the frames about both addresses.
+    pub(crate) fn make_counters(&mut self) {
+        let (v4, v6) = keys();
+        self.map::<[u8; 8], [u8; ENTRY_OUTCOMES_LEN]>(OUTCOMES_V4)
+            .insert(v4, [0; ENTRY_OUTCOMES_LEN], 0)
+            .expect("an insertion");
+        self.map::<[u8; 24], [u8; ENTRY_OUTCOMES_LEN]>(OUTCOMES_V6)
+            .insert(v6, [0; ENTRY_OUTCOMES_LEN], 0)
+            .expect("an insertion");
+    }
+
+    /// What became of the frames about the address of each family.
+    pub(crate) fn counted(&self) -> [Vec<u64>; 2] {
+        let (v4, v6) = keys();
+        let frames = |value: [u8; ENTRY_OUTCOMES_LEN]| {
+            Outcome::ALL
+                .map(|outcome| EntryOutcomes::frames_in(&value, outcome))
+                .to_vec()
+        };
+        let map = |name| self.ebpf.map(name).expect("a map");
+        let of_v4: HashMap<_, [u8; 8], _> = map(OUTCOMES_V4).try_into().expect("a hash");
+        let of_v6: HashMap<_, [u8; 24], _> = map(OUTCOMES_V6).try_into().expect("a hash");
+        [
+            of_v4.get(&v4, 0).map_or(Vec::new(), frames),
+            of_v6.get(&v6, 0).map_or(Vec::new(), frames),
+        ]
+    }
+
     fn enter(&mut self, ip: [u8; 4], ifindex: u32) {
+        let (word, bit) = suffix::place(ip);
+        let mut suffixes: Array<_, u64> = self
+            .ebpf
+            .map_mut(SUFFIXES_V4)
+            .expect("a map")
+            .try_into()
+            .expect("an array");
+        let before = suffixes.get(&word, 0).expect("a word");
+        suffixes.set(word, before | bit, 0).expect("a write");
         let mut map: HashMap<_, [u8; 8], u64> = self
             .ebpf
             .map_mut(RESPONDER_V4)
@@ -259,8 +317,20 @@ impl Responder {
             .expect("a write");
     }
 
+    /// How many instructions the verifier walked before it took the program.
+    pub(crate) fn verified_instructions(&self) -> u32 {
+        let program: &SchedClassifier = self
+            .ebpf
+            .program(INGRESS_PROGRAM)
+            .expect("the program")
+            .try_into()
+            .expect("a classifier");
+        let info = program.info().expect("its information");
+        info.verified_instruction_count().expect("Linux 5.16 or newer")
+    }
+
     pub(crate) fn run(&self, frame: &[u8]) -> Result {
-        let (counted, sent) = (self.outcomes(), self.responses_sent());
+        let (counted, sent, of_entries) = (self.outcomes(), self.responses_sent(), self.counted());
         let mut out = vec![0; frame.len() + 64];
         let program: &SchedClassifier = self
             .ebpf
@@ -285,12 +355,33 @@ impl Responder {
             })
             .collect();
         assert!(changed.len() <= 1, "one outcome per frame: {changed:?}");
+        if self.is_counted {
+            assert_counted_on_its_entry(changed.first(), &of_entries, &self.counted());
+        }
         Result {
             code: ran.return_value,
             frame: out,
             outcome: changed.first().copied(),
             responses_sent: self.responses_sent() - sent,
         }
+    }
+}
+
+/// A frame about an address of ours is counted on its entry, as the same; other frames on none.
+fn assert_counted_on_its_entry(outcome: Option<&Outcome>, before: &[Vec<u64>; 2], after: &[Vec<u64>; 2]) {
+    let mut counted = Vec::new();
+    for (before, after) in before.iter().zip(after) {
+        let news = Outcome::ALL.into_iter().zip(before.iter().zip(after));
+        counted.extend(
+            news.filter(|(_, (before, after))| before != after)
+                .map(|(outcome, (before, after))| (outcome, after - before)),
+        );
+    }
+    match outcome {
+        None | Some(Outcome::PassedNoEntry | Outcome::PassedTagged) => assert_eq!(counted, []),
+        // Too short to tell, or just long enough.
+        Some(Outcome::PassedShort) => assert!(counted.len() <= 1, "{counted:?}"),
+        Some(outcome) => assert_eq!(counted, [(*outcome, 1)]),
     }
 }
 
@@ -411,7 +502,7 @@ fn judged<E>(judgement: Judgement) -> Verdict<E> {
     Verdict::Pass(match judgement {
         Judgement::Ignore(outcome) => outcome,
         Judgement::Yield(..) => Outcome::YieldedClaim,
-        Judgement::Report(_) => Outcome::PassedConflict,
+        Judgement::Report(..) => Outcome::PassedConflict,
     })
 }
 

@@ -29,7 +29,7 @@ pub fn is_for_others<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> bo
 fn about<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> Option<About<T::Entry>> {
     let sender = ResponderV4Key::new(glance.sender(), ifindex);
     let target = ResponderV4Key::new(glance.target(), ifindex);
-    if sender.ip4 != 0 && tables.entry_v4(&sender).is_some() {
+    if sender.ip4 != 0 && tables.is_entry_v4(&sender) {
         return Some(About::Told);
     }
     if glance.is_reply() || sender.ip4 == target.ip4 {

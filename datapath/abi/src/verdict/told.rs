@@ -22,8 +22,8 @@ pub enum Judgement {
     Ignore(Outcome),
     /// Leave this tombstone for the entry, and tell user space.
     Yield(Tombstone, Told),
-    /// Tell user space of a conflict.
-    Report(Told),
+    /// Tell user space of a conflict with a stranger or another member, unless it was told of one just before.
+    Report(Told, Station),
 }
 
 impl Teller {
@@ -75,5 +75,5 @@ pub fn judge<T: Tables, K: Key>(key: &K, ifindex: u32, teller: Teller, tables: &
     if before.stands(hold) {
         return Judgement::Ignore(Outcome::PassedClaim);
     }
-    Judgement::Report(told)
+    Judgement::Report(told, station)
 }
