@@ -2,21 +2,53 @@
 
 use lightship_tests::{
     Options,
-    journey::{Walk, failover, j0},
-    lab::testing::TestLab,
+    client::arping::arping,
+    journey::{Walk, failover, j0, observed},
+    lab::{testing::TestLab, unit::Action},
 };
+
+fn up_to_counting(walk: &Walk<'_>) {
+    j0::pending(walk).unwrap();
+    j0::addressed(walk).unwrap();
+    j0::not_announced(walk).unwrap();
+    j0::announced(walk).unwrap();
+    j0::bound(walk).unwrap();
+    j0::counted(walk).unwrap();
+}
 
 #[test]
 fn an_ingress_address_from_nothing() {
     let lab = TestLab::up("j0", &Options::default()).unwrap();
     let walk = Walk::silent(&lab);
-    j0::pending(&walk).unwrap();
-    j0::addressed(&walk).unwrap();
-    j0::not_announced(&walk).unwrap();
-    j0::announced(&walk).unwrap();
-    j0::bound(&walk).unwrap();
-    j0::counted(&walk).unwrap();
+    up_to_counting(&walk);
     j0::withdrawn(&walk).unwrap();
+    lab.down().unwrap();
+}
+
+#[test]
+fn the_same_on_clsact_whose_filters_survive_the_agents_stop() {
+    let options = Options {
+        nodes: 2,
+        agent_flags: vec!["--hook=clsact".to_owned()],
+        ..Options::default()
+    };
+    let lab = TestLab::up("clsact", &options).unwrap();
+    let walk = Walk::silent(&lab);
+    up_to_counting(&walk);
+
+    let holder = observed::holder(&lab).unwrap();
+    let filters = || {
+        let shown = lab.exec(&holder, &["tc", "filter", "show", "dev", "eth0", "ingress"]);
+        shown.unwrap().matches("lightship_ingress").count()
+    };
+    assert_eq!(filters(), 1);
+    lab.agent(Action::Stop, &holder).unwrap();
+    assert_eq!(filters(), 1, "stopped");
+    let answers = arping(&lab, j0::ADDRESS, 3).unwrap();
+    assert_eq!(answers.lost(), 0, "{answers:?}");
+    lab.agent(Action::Start, &holder).unwrap();
+    j0::withdrawn(&walk).unwrap();
+    assert_eq!(filters(), 0, "nothing to answer for, nothing attached");
     lab.down().unwrap();
 }
 

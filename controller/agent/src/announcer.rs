@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::Error;
 use crate::inventory;
-use crate::metrics::Metrics;
+use crate::metrics::{AddressMetrics, Metrics};
 use crate::standing::Standing;
 use crate::traces::Traces;
 use crate::wanted::{Ground, wanted};
@@ -27,6 +27,7 @@ pub(crate) struct Announcer {
     selection: Selection,
     datapath: Datapath,
     metrics: Metrics,
+    address_metrics: AddressMetrics,
     devices: Vec<Device>,
     desired: Desired,
     leaving: BTreeSet<Entry>,
@@ -41,12 +42,14 @@ impl Announcer {
         selection: Selection,
         datapath: Datapath,
         metrics: Metrics,
+        address_metrics: AddressMetrics,
         announce_interval: Duration,
     ) -> Self {
         Self {
             selection,
             datapath,
             metrics,
+            address_metrics,
             devices: Vec::new(),
             desired: Desired {
                 interfaces: BTreeMap::new(),
@@ -114,6 +117,10 @@ impl Announcer {
         self.datapath.beat().map_err(Error::Beat)?;
         self.metrics
             .counted(&self.datapath.counters().map_err(Error::Beat)?);
+        if self.address_metrics == AddressMetrics::Shown {
+            self.metrics
+                .counted_by_address(&self.datapath.entry_counters().map_err(Error::Beat)?);
+        }
         Ok(())
     }
 

@@ -45,6 +45,7 @@ use tracing::{info, warn};
 
 pub use error::Error;
 pub use lightship_datapath::{Hook, Ping};
+pub use metrics::AddressMetrics;
 
 use announcer::Announcer;
 use api::{Arbiter, Connections};
@@ -85,6 +86,8 @@ pub struct Options {
     pub hook: Hook,
     /// Who collects traces, if anybody does.
     pub tracer: Tracer,
+    /// Whether there are metrics of each address.
+    pub address_metrics: AddressMetrics,
 }
 
 /// The agent of one node.
@@ -132,6 +135,7 @@ impl Agent {
             selection,
             datapath,
             self.metrics.clone(),
+            self.options.address_metrics,
             self.options.announce_interval,
         );
         // Before anything is awaited: a responder that was about to fall silent goes on.

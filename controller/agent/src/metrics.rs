@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lightship_core::finding::Sight;
 use lightship_core::watch::ClaimAnswer;
-use lightship_datapath::Outcome;
+use lightship_datapath::{Entry, Outcome};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -20,6 +20,13 @@ struct ByOutcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByAddress {
+    address: String,
+    interface: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByAnswer {
     answer: &'static str,
 }
@@ -27,6 +34,17 @@ struct ByAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BySight {
     kind: &'static str,
+}
+
+/// Whether there are metrics of each address. There may be tens of thousands of addresses, and a series for each outcome
+/// of each would cost the monitoring more than the rest of the agent's together: whoever wants them asks for them.
+/// `lightship map counters` shows the same numbers on the node without them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressMetrics {
+    /// None.
+    Hidden,
+    /// For each address that this node answers for, and each outcome that frames about it had so far.
+    Shown,
 }
 
 /// Seconds: a failover takes a fraction of one, by rank or by heartbeat more.
@@ -37,6 +55,7 @@ const SILENCES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 3.0, 15.0];
 pub(crate) struct Metrics {
     entries: Gauge,
     frames: Family<ByOutcome, Counter>,
+    address_frames: Family<ByAddress, Counter>,
     announcements: Counter,
     failures: Counter,
     undecodable: Counter,
@@ -52,6 +71,7 @@ impl Metrics {
         let metrics = Self {
             entries: Gauge::default(),
             frames: Family::default(),
+            address_frames: Family::default(),
             announcements: Counter::default(),
             failures: Counter::default(),
             undecodable: Counter::default(),
@@ -70,6 +90,11 @@ impl Metrics {
             "frames",
             "Frames the responder has judged (ARP, neighbour solicitations, echo requests), by outcome",
             metrics.frames.clone(),
+        );
+        own.register(
+            "address_frames",
+            "Frames about each address answered here, by outcome (only with --address-metrics)",
+            metrics.address_frames.clone(),
         );
         own.register(
             "announcements",
@@ -124,6 +149,23 @@ impl Metrics {
         }
     }
 
+    /// What the responder has counted so far about each address. An address that is gone takes its series along.
+    pub(crate) fn counted_by_address(&self, counters: &BTreeMap<Entry, BTreeMap<Outcome, u64>>) {
+        self.address_frames.clear();
+        for (entry, outcomes) in counters {
+            let interface = entry.interface;
+            for (outcome, count) in outcomes {
+                let labels = ByAddress {
+                    address: entry.address.to_string(),
+                    interface: interface.name().unwrap_or_else(|| interface.to_string()),
+                    outcome: outcome.label(),
+                };
+                let counter = self.address_frames.get_or_create(&labels);
+                counter.inner().store(*count, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Announcements were sent.
     pub(crate) fn announced(&self, frames: usize) {
         self.announcements.inc_by(frames as u64);
@@ -175,6 +217,11 @@ pub fn sample(registry: &mut Registry) {
     let metrics = Metrics::register(registry);
     metrics.holds(1);
     metrics.counted(&[(Outcome::Answered, 1)].into());
+    let entry = Entry {
+        address: [10, 0, 10, 0].into(),
+        interface: lightship_datapath::InterfaceIndex(1),
+    };
+    metrics.counted_by_address(&[(entry, [(Outcome::Answered, 1)].into())].into());
     metrics.announced(1);
     metrics.failed(0);
     metrics.probed();
@@ -184,4 +231,40 @@ pub fn sample(registry: &mut Registry) {
         silence_ms: 300,
         arbiter: lightship_core::finding::Arbiter::Lease,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use lightship_datapath::InterfaceIndex;
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_gone_takes_its_series_along() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let shown = |registry: &Registry| {
+            let mut text = String::new();
+            encode(&mut text, registry).unwrap();
+            let lines = text.lines().filter(|line| line.contains("address_frames_total{"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let entry = Entry {
+            address: [10, 0, 10, 0].into(),
+            interface: InterfaceIndex(4_000_000),
+        };
+        let frames = BTreeMap::from([(Outcome::Answered, 7), (Outcome::Gated, 2)]);
+        metrics.counted_by_address(&[(entry, frames)].into());
+        assert_eq!(shown(&registry).len(), 2);
+        assert!(
+            shown(&registry).iter().any(|line| {
+                line.ends_with(r#"{address="10.0.10.0",interface="4000000",outcome="answered"} 7"#)
+            }),
+            "{:?}",
+            shown(&registry)
+        );
+        metrics.counted_by_address(&BTreeMap::new());
+        assert_eq!(shown(&registry), Vec::<String>::new());
+    }
 }

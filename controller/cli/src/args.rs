@@ -14,6 +14,7 @@ mod list;
 mod misunderstood;
 mod operator;
 mod query;
+mod trace;
 mod uninstall;
 mod upkeep;
 
@@ -29,6 +30,7 @@ pub(crate) use misunderstood::{environment_tip, format_asked};
 pub(crate) use operator::DefaultIpam;
 pub(crate) use operator::OperatorArgs;
 pub(crate) use query::{ConfigArgs, ConfigCommand, Format, MapArgs, MapCommand, QueryArgs, StatusArgs};
+pub(crate) use trace::TraceArgs;
 pub(crate) use uninstall::{CleanupArgs, UninstallArgs};
 pub(crate) use upkeep::{
     CompletionArgs, DrainArgs, Shell, SimulateArgs, SimulateCommand, UndrainArgs, ValidateArgs, WhyArgs,
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Crd,
     /// Look into the kernel maps of this node.
     Map(MapArgs),
+    /// Show live what becomes of the frames about an address on this node, and why.
+    Trace(TraceArgs),
     /// Show pools, services without an address, and holders at a glance.
     Status(StatusArgs),
     /// List the addresses that pools have given, and to which services.

@@ -15,6 +15,7 @@ pub(crate) mod operator;
 mod plan;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod trace;
 pub(crate) mod uninstall;
 pub(crate) mod validate;
 pub(crate) mod why;

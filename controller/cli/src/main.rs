@@ -74,6 +74,7 @@ fn run(arguments: Arguments, levels: Levels) -> anyhow::Result<()> {
         Command::Agent(agent) => command::agent::run(&connection, agent, levels),
         Command::Crd => command::crd::run(),
         Command::Map(map) => command::map::run(&map),
+        Command::Trace(trace) => command::trace::run(&trace),
         Command::Status(asked) => command::status::run(&connection, asked),
         Command::Ips(asked) => command::ips::run(&connection, asked),
         Command::Holders(asked) => command::holders::run(&connection, asked),

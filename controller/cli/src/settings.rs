@@ -22,6 +22,7 @@ impl Settings {
 
     pub(crate) fn of_agent(args: &AgentArgs, namespace: &str, timings: LeaseTimings) -> Self {
         let mut settings = Self::common(namespace, timings);
+        settings.set("address-metrics", &args.address_metrics);
         settings.set("admin-address", &args.admin_address.0);
         settings.set("answer-ping", &args.answer_ping);
         settings.set("announce-interval", &duration::format(args.announce_interval));

@@ -13,7 +13,8 @@ use crate::duration;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AgentArgs {
     /// The name of the node this agent runs on, as Kubernetes knows it.
-    #[arg(long, value_name = "NODE", env = "NODE_NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NODE", env = "NODE_NAME",
+        value_parser = NonEmptyStringValueParser::new())]
     pub(crate) node_name: String,
     /// Where health, readiness, metrics and settings are served.
     #[arg(
@@ -70,6 +71,17 @@ pub(crate) struct AgentArgs {
     /// Where frames are answered: at TCX where the kernel has it (6.6), else at clsact.
     #[arg(long, value_enum, default_value = "automatic", env = "LIGHTSHIP_HOOK")]
     pub(crate) hook: HookArg,
+    /// Whether there are metrics of each address: a series for each outcome that frames about it had.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        env = "LIGHTSHIP_ADDRESS_METRICS"
+    )]
+    pub(crate) address_metrics: bool,
     #[command(flatten)]
     pub(crate) timings: LeaseTimingArgs,
 }

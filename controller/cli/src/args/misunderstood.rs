@@ -15,6 +15,7 @@ impl Command {
             Self::Why(args) => args.output,
             Self::Validate(args) => args.output,
             Self::Doctor(args) => args.output,
+            Self::Trace(args) => args.output,
             Self::Uninstall(args) => args.output,
             Self::Import(args) => match args.command {
                 ImportCommand::Metallb { output, .. } => output,

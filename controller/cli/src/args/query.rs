@@ -1,5 +1,6 @@
 //! What the commands that people type are told.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -58,6 +59,11 @@ pub(crate) struct MapArgs {
 pub(crate) enum MapCommand {
     /// List the maps with the number of their elements.
     List,
+    /// Count the frames about each address that this node answers for, by what became of them.
+    Counters {
+        /// Only this address; without it all of them.
+        address: Option<IpAddr>,
+    },
     /// Print the elements of a map.
     Get {
         /// The map's name, as `lightship map list` prints it.

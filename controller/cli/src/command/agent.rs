@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lightship_agent::{Agent, Options, Ping};
+use lightship_agent::{AddressMetrics, Agent, Options, Ping};
 use prometheus_client::registry::Registry;
 
 use crate::admin::{Admin, Shown};
@@ -39,6 +39,11 @@ pub(crate) fn run(connection: &Connection, args: AgentArgs, levels: Levels) -> a
             },
             hook: args.hook.into(),
             tracer: collector.tracer(),
+            address_metrics: if args.address_metrics {
+                AddressMetrics::Shown
+            } else {
+                AddressMetrics::Hidden
+            },
         };
         let mut registry = Registry::default();
         let agent = Agent::new(options, config, client, &mut registry);
