@@ -30,7 +30,7 @@ mod tests {
         assert!(
             places
                 .iter()
-                .all(|(word, bit)| *word < WORDS && bit.count_ones() == 1)
+                .all(|(word, bit)| *word < WORDS && bit.is_power_of_two())
         );
     }
 }
