@@ -6,6 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -74,6 +77,8 @@ fn every_field_is_known_to_its_kind() {
             "Deployment" => kept::<Deployment>(&object),
             "DaemonSet" => kept::<DaemonSet>(&object),
             "PodDisruptionBudget" => kept::<PodDisruptionBudget>(&object),
+            "ValidatingAdmissionPolicy" => kept::<ValidatingAdmissionPolicy>(&object),
+            "ValidatingAdmissionPolicyBinding" => kept::<ValidatingAdmissionPolicyBinding>(&object),
             other => panic!("no test knows the kind {other}"),
         };
         assert_eq!(kept, object);
@@ -95,7 +100,7 @@ fn the_agent_may_touch_leases_read_the_members_and_nothing_else() {
         "apiGroups": [""],
         "resources": ["configmaps"],
         "resourceNames": [lightship_crd::members::NAME],
-        "verbs": ["get", "list", "watch"],
+        "verbs": ["list", "watch"],
     }]);
     assert_eq!(rules, leases);
     let cluster_wide = |object: &Value| {
