@@ -1,5 +1,6 @@
 //! J0: an ingress address from nothing.
 
+use anyhow::Result;
 use lightship_tests::{
     Options,
     client::arping::arping,
@@ -7,20 +8,20 @@ use lightship_tests::{
     lab::{testing::TestLab, unit::Action},
 };
 
-fn up_to_counting(walk: &Walk<'_>) {
-    j0::pending(walk).unwrap();
-    j0::addressed(walk).unwrap();
-    j0::not_announced(walk).unwrap();
-    j0::announced(walk).unwrap();
-    j0::bound(walk).unwrap();
-    j0::counted(walk).unwrap();
+fn up_to_counting(walk: &Walk<'_>) -> Result<()> {
+    j0::pending(walk)?;
+    j0::addressed(walk)?;
+    j0::not_announced(walk)?;
+    j0::announced(walk)?;
+    j0::bound(walk)?;
+    j0::counted(walk)
 }
 
 #[test]
 fn an_ingress_address_from_nothing() {
     let lab = TestLab::up("j0", &Options::default()).unwrap();
     let walk = Walk::silent(&lab);
-    up_to_counting(&walk);
+    up_to_counting(&walk).unwrap();
     j0::withdrawn(&walk).unwrap();
     lab.down().unwrap();
 }
@@ -34,7 +35,7 @@ fn the_same_on_clsact_whose_filters_survive_the_agents_stop() {
     };
     let lab = TestLab::up("clsact", &options).unwrap();
     let walk = Walk::silent(&lab);
-    up_to_counting(&walk);
+    up_to_counting(&walk).unwrap();
 
     let holder = observed::holder(&lab).unwrap();
     let filters = || {
