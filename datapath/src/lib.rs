@@ -36,5 +36,5 @@ pub use lightship_abi::{fence::Tombstone, mac::MacAddress, order::Order, outcome
 pub use loader::{Datapath, OpenError, monotonic_ns};
 pub use maps::MapsError;
 pub use observe::ObserveError;
-pub use options::{Hook, Options, Ping};
+pub use options::{BPFFS, Hook, Options, Ping};
 pub use wakeups::{Wakeup, WakeupKind, Wakeups};

@@ -6,6 +6,9 @@ use lightship_abi::layout::DEFAULT_CAPACITY;
 
 pub use lightship_abi::kind::Ping;
 
+/// Where bpffs is mounted unless it was said otherwise.
+pub const BPFFS: &str = "/sys/fs/bpf";
+
 /// Where the responder is put into the kernel's way of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -37,7 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            bpffs: PathBuf::from("/sys/fs/bpf"),
+            bpffs: PathBuf::from(BPFFS),
             max_liveness: Duration::from_secs(15),
             map_capacity: DEFAULT_CAPACITY,
             ping: Ping::Answered,

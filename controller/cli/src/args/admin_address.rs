@@ -14,6 +14,11 @@ pub(crate) struct AdminAddress(pub(crate) SocketAddr);
 #[error("expected an address and a port, such as 127.0.0.1:9964 or [::1]:9964")]
 pub(crate) struct BadAdminAddress;
 
+impl AdminAddress {
+    /// Where an agent is found unless it was told otherwise.
+    pub(crate) const OF_AGENT: &str = "127.0.0.1:9964";
+}
+
 impl FromStr for AdminAddress {
     type Err = BadAdminAddress;
 

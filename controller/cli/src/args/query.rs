@@ -44,7 +44,7 @@ pub(crate) struct MapArgs {
         long,
         global = true,
         value_name = "FOLDER",
-        default_value = "/sys/fs/bpf",
+        default_value = lightship_datapath::BPFFS,
         env = "LIGHTSHIP_BPFFS"
     )]
     pub(crate) bpffs: PathBuf,
@@ -85,7 +85,7 @@ pub(crate) enum ConfigCommand {
         #[arg(
             long,
             value_name = "ADDRESS:PORT",
-            default_value = "127.0.0.1:9964",
+            default_value = AdminAddress::OF_AGENT,
             env = "LIGHTSHIP_ADMIN_ADDRESS"
         )]
         admin_address: AdminAddress,
@@ -99,7 +99,7 @@ pub(crate) enum ConfigCommand {
         #[arg(
             long,
             value_name = "ADDRESS:PORT",
-            default_value = "127.0.0.1:9964",
+            default_value = AdminAddress::OF_AGENT,
             env = "LIGHTSHIP_ADMIN_ADDRESS"
         )]
         admin_address: AdminAddress,

@@ -18,7 +18,7 @@ pub(crate) struct TraceArgs {
     #[arg(
         long,
         value_name = "FOLDER",
-        default_value = "/sys/fs/bpf",
+        default_value = lightship_datapath::BPFFS,
         env = "LIGHTSHIP_BPFFS"
     )]
     pub(crate) bpffs: PathBuf,
