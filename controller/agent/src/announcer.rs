@@ -10,7 +10,7 @@ use lightship_core::inventory::{Inventory, Mac};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
-use lightship_datapath::plan::{Action, Desired, Hold, Observed, View, plan};
+use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
 use lightship_datapath::probe::{Question, To};
 use lightship_datapath::{Datapath, Entry, Failure, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
 use tracing::{debug, info, warn};
@@ -125,7 +125,7 @@ impl Announcer {
     }
 
     /// Fetches what is, decides what should be, and carries out the difference. Where the kernel yielded to a claim, that is
-    /// told before.
+    /// told before; what the kernel holds then, afterwards.
     pub(crate) fn reconcile(
         &mut self,
         standing: &mut Standing,
@@ -134,6 +134,7 @@ impl Announcer {
     ) -> Result<(), Error> {
         let observed = self.datapath.observe().map_err(Error::Observe)?;
         self.tell_yields(standing, &observed, now);
+        let revision = standing.revision();
         let kernel_now = monotonic_ns();
         let kernel_time = |moment: Instant| {
             let before = u64::try_from((now - moment).as_nanos()).unwrap_or(u64::MAX);
@@ -153,11 +154,26 @@ impl Announcer {
             .filter(|action| !matches!(action, Action::Announce(entry, ..) if wanted.leaving.contains(entry)))
             .collect();
         (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
-        self.carry_out_traced(&actions, traces);
+        let failures = self.carry_out_traced(&actions, traces);
+        standing.carried_out(revision, self.refused(&failures));
         traces.in_step(now);
         self.plan_announcements(&observed, now);
         self.metrics.holds(self.desired.entries.len());
         Ok(())
+    }
+
+    /// The addresses that the kernel does not answer for, because it could not be told to.
+    fn refused(&self, failures: &[Failure]) -> BTreeSet<(NicIndex, IpAddr)> {
+        let concerns = |entry: &Entry, failure: &Failure| match failure.action {
+            Action::AddEntry(one, _) | Action::SetHold(one, _) => one == *entry,
+            Action::Attach(interface) | Action::SetMac(interface, _) => interface == entry.interface,
+            _ => false,
+        };
+        let entries = self.desired.entries.keys();
+        entries
+            .filter(|entry| failures.iter().any(|failure| concerns(entry, failure)))
+            .map(|entry| (NicIndex(entry.interface.0), entry.address))
+            .collect()
     }
 
     fn plan_announcements(&mut self, observed: &Observed, now: Instant) {
@@ -232,12 +248,8 @@ impl Announcer {
         }
     }
 
-    /// Sends the claim of an entry to one station. Who does not answer yet tells nobody to stop: its own announcement will.
+    /// Sends the claim of an entry to one station.
     pub(crate) fn claim_to(&self, entry: Entry, order: Order, to: Mac) {
-        let answers = |hold: &Hold| hold.order == order;
-        if !self.desired.entries.get(&entry).is_some_and(answers) {
-            return;
-        }
         if let Err(error) = self.datapath.claim_to(entry, order, MacAddress(to.0)) {
             let error = &error as &dyn std::error::Error;
             warn!(error, %entry, "a claim was not sent");
@@ -245,10 +257,11 @@ impl Announcer {
     }
 
     /// The same as [`Self::carry_out`], one by one where it is of interest when each is done.
-    fn carry_out_traced(&mut self, actions: &[Action], traces: &mut Traces) {
+    fn carry_out_traced(&mut self, actions: &[Action], traces: &mut Traces) -> Vec<Failure> {
         if !traces.awaits_any() {
-            return drop(self.carry_out(actions));
+            return self.carry_out(actions);
         }
+        let mut failed = Vec::new();
         for action in actions {
             let begun = SystemTime::now();
             let logged = match action {
@@ -259,7 +272,9 @@ impl Announcer {
             };
             let failures = logged.in_scope(|| self.carry_out(std::slice::from_ref(action)));
             traces.carried_out(action, begun, failures.first().map(ToString::to_string));
+            failed.extend(failures);
         }
+        failed
     }
 
     fn carry_out(&mut self, actions: &[Action]) -> Vec<Failure> {

@@ -165,6 +165,7 @@ impl Agent {
         tasks.spawn(heartbeat.run(inventory));
         tasks.spawn(follow(watching, device_sender));
         let mut node = Node {
+            name: self.options.node.clone(),
             announcer,
             standing,
             metrics: self.metrics.clone(),

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::standing::Standing;
+use crate::succession::Claim;
 use crate::traces::Traces;
 
 /// How many times as long as a look at the kernel took it is left alone afterwards.
@@ -41,6 +42,7 @@ pub(crate) enum Answered {
 
 /// The parts of an agent that act on each other.
 pub(crate) struct Node {
+    pub(crate) name: NodeName,
     pub(crate) announcer: Announcer,
     pub(crate) standing: Standing,
     pub(crate) metrics: Metrics,
@@ -127,7 +129,18 @@ impl Node {
                     holder,
                     seen,
                     epoch,
-                } => self.claim(primary, holder, [seen, epoch], now),
+                } => {
+                    let claimant = self.name.clone();
+                    let claim = Claim {
+                        primary,
+                        holder,
+                        seen,
+                        epoch,
+                        claimant,
+                        trace: None,
+                    };
+                    self.claim(claim, now);
+                }
                 Action::Read => self.read(now),
                 Action::ClaimTo {
                     nic,
@@ -147,11 +160,13 @@ impl Node {
         }
     }
 
-    fn claim(&mut self, primary: ServiceId, holder: NodeName, [seen, epoch]: [u32; 2], now: Instant) {
-        let evidence = self.standing.evidence(&primary);
+    fn claim(&mut self, claim: Claim, now: Instant) {
+        let evidence = self.standing.evidence(&claim.primary);
         let members = self.standing.members();
-        let mut span = self.traces.claim(&primary, &holder, evidence, members, now);
-        let Some((claim, lease)) = self.standing.claim(primary, holder, seen, epoch) else {
+        let mut span = self
+            .traces
+            .claim(&claim.primary, &claim.holder, evidence, members, now);
+        let Some(lease) = self.standing.lease(&claim.primary) else {
             return;
         };
         let claim = claim.traced(span.context());

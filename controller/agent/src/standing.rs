@@ -18,11 +18,9 @@ use tracing::warn;
 
 use crate::api::{Claimed, Read};
 use crate::groups::Groups;
-use crate::succession::Claim;
 
 /// Bindings, members and this node's part in them.
 pub(crate) struct Standing {
-    node: NodeName,
     watch: Watch,
     groups: Groups,
     /// The leases as last seen, for claims.
@@ -37,10 +35,9 @@ pub(crate) struct Standing {
 impl Standing {
     /// A node that knows no lease yet; `held` is what an earlier run left in the kernel.
     pub(crate) fn new(node: NodeName, held: BTreeMap<IpAddr, Order>) -> Self {
-        let mut watch = Watch::new(node.clone());
+        let mut watch = Watch::new(node);
         watch.adopt(held);
         Self {
-            node,
             watch,
             groups: Groups::default(),
             leases: BTreeMap::new(),
@@ -71,6 +68,11 @@ impl Standing {
         self.watch.revision()
     }
 
+    /// The kernel holds by now what was to be answered at a revision, all but what it `refused`.
+    pub(crate) fn carried_out(&mut self, revision: u64, refused: BTreeSet<(NicIndex, IpAddr)>) {
+        self.watch.carried_out(revision, refused);
+    }
+
     /// The members as last told.
     pub(crate) fn members(&self) -> Option<&Members> {
         self.members.as_ref()
@@ -81,25 +83,9 @@ impl Standing {
         std::mem::take(&mut self.actions)
     }
 
-    /// A claim with the lease it goes to, if the lease is still known.
-    pub(crate) fn claim(
-        &self,
-        primary: ServiceId,
-        holder: NodeName,
-        seen: u32,
-        epoch: u32,
-    ) -> Option<(Claim, Lease)> {
-        let lease = self.leases.get(&primary)?.clone();
-        let claimant = self.node.clone();
-        let claim = Claim {
-            primary,
-            holder,
-            seen,
-            epoch,
-            claimant,
-            trace: None,
-        };
-        Some((claim, lease))
+    /// The lease that a claim goes to, if it is still known.
+    pub(crate) fn lease(&self, primary: &ServiceId) -> Option<Lease> {
+        self.leases.get(primary).cloned()
     }
 
     /// What speaks against the holder of a group.

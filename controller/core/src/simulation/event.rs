@@ -5,7 +5,7 @@ use lightship_abi::order::Order;
 use super::api::{Answer, News, Request};
 use super::kernel::Key;
 use super::lan::Frame;
-use crate::watch::{Heard, NicIndex, Yielded};
+use crate::watch::{Heard, NicIndex};
 
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -37,9 +37,12 @@ pub(super) enum Event {
 #[derive(Clone, Debug)]
 pub(super) enum ForAgent {
     Heard(Heard),
-    Yielded(Yielded),
+    /// The kernel says that it yielded to a claim.
+    Yielded,
     Contested(Heard),
     Tick,
+    /// The kernel may be looked at again.
+    Step,
     /// The next announcement of an entry.
     Announce {
         key: Key,

@@ -50,6 +50,10 @@ impl World {
             Kind::NewsLost(node) => self.break_stream(node),
             Kind::Operator => self.operator.gone += 1,
             Kind::OperatorCut => self.unreachable[self.shape.nodes] += 1,
+            Kind::Drain(node) => {
+                self.nodes[node].drained += 1;
+                self.operator_sees_nodes();
+            }
         }
     }
 
@@ -118,6 +122,10 @@ impl World {
                 }
             }
             Kind::OperatorCut => self.unreachable[self.shape.nodes] -= 1,
+            Kind::Drain(node) => {
+                self.nodes[node].drained -= 1;
+                self.operator_sees_nodes();
+            }
         }
     }
 

@@ -2,16 +2,18 @@
 
 use std::num::NonZero;
 
+use super::client::SAMPLE;
 use super::dice::Dice;
+use super::entries::LONGEST_REST;
 use super::operator::service;
 use super::plan::{Kind, Plan, Shape};
-use super::world::{SAMPLE, World};
-use super::{MS, Micros, SECOND, Switches};
+use super::world::World;
+use super::{MS, Micros, SECOND, Without};
 use crate::names::ServiceId;
 
 /// Plays a plan; what it broke, and the tale if it was asked for.
-pub(super) fn play(plan: &Plan, switches: Switches, told: bool) -> (Option<String>, World) {
-    let mut world = World::new(plan, switches, told);
+pub(super) fn play(plan: &Plan, without: Without, told: bool) -> (Option<String>, World) {
+    let mut world = World::new(plan, without, told);
     world.run();
     let verdict = world.judge.verdict.clone();
     let broken = verdict.map(|(at, why)| format!("at {} ms {why}", at / MS));
@@ -26,6 +28,14 @@ fn limits(plan: &Plan, world: &World) -> Option<String> {
         let most = bound(&plan.shape);
         if silence > most {
             return Some(format!("{} ms of silence, {} allowed", silence / MS, most / MS));
+        }
+    }
+    if let [fault] = plan.faults.as_slice()
+        && let Kind::Drain(_) = fault.kind
+    {
+        let silence = world.judge.longest_silence(fault.at, world.now);
+        if silence > 0 {
+            return Some(format!("{} ms of silence in a planned move", silence / MS));
         }
     }
     let (most, node) = match plan.faults.as_slice() {
@@ -51,9 +61,9 @@ fn limits(plan: &Plan, world: &World) -> Option<String> {
 }
 
 /// How long nobody may answer after a holder's death: three misses and the last one's deadline, three round trips to the
-/// API server, a frame; what timers may be late, and how often the client looks.
+/// API server, a frame; what timers may be late, how long a kernel is left alone, and how often the client looks.
 pub(super) fn bound(shape: &Shape) -> Micros {
-    3 * 100 * MS + 50 * MS + 6 * shape.api.1 + shape.lan.1 + 5 * shape.jitter + SAMPLE
+    3 * 100 * MS + 50 * MS + 6 * shape.api.1 + shape.lan.1 + 5 * shape.jitter + LONGEST_REST + SAMPLE
 }
 
 /// A holder dies or loses its link, in a cluster where somebody can tell.
@@ -77,12 +87,12 @@ fn death(seed: u64) -> Plan {
 }
 
 /// Leaves out faults while the history still fails.
-pub(super) fn shrink(mut plan: Plan, switches: Switches) -> Plan {
+pub(super) fn shrink(mut plan: Plan, without: Without) -> Plan {
     let mut number = 0;
     while number < plan.faults.len() {
         let mut shorter = plan.clone();
         shorter.faults.remove(number);
-        if play(&shorter, switches, false).0.is_some() {
+        if play(&shorter, without, false).0.is_some() {
             plan = shorter;
             number = 0;
         } else {
@@ -93,8 +103,8 @@ pub(super) fn shrink(mut plan: Plan, switches: Switches) -> Plan {
 }
 
 /// How a plan breaks, for a person to read.
-pub(super) fn report(plan: &Plan, switches: Switches) -> String {
-    let (broken, world) = play(plan, switches, true);
+pub(super) fn report(plan: &Plan, without: Without) -> String {
+    let (broken, world) = play(plan, without, true);
     let faults: Vec<String> = plan.faults.iter().map(|fault| format!("{fault:?}")).collect();
     format!(
         "seed {}: {}\n{:?}\n{}\n{}",
@@ -117,11 +127,11 @@ fn number(name: &str, default: u64) -> u64 {
 pub(super) fn first_broken(
     seeds: impl Iterator<Item = u64>,
     plan: impl Fn(u64) -> Plan,
-    switches: Switches,
+    without: Without,
 ) -> Option<(u64, Plan)> {
     seeds
         .map(|seed| (seed, plan(seed)))
-        .find(|(_, plan)| play(plan, switches, false).0.is_some())
+        .find(|(_, plan)| play(plan, without, false).0.is_some())
 }
 
 /// Plays many histories on every processor, and fails with the first that breaks.
@@ -135,14 +145,14 @@ fn hold(name: &str, default: u64, plan: impl Fn(u64) -> Plan + Sync) {
             let plan = &plan;
             move || {
                 let seeds = (first + start..first + count).step_by(usize::try_from(threads).unwrap());
-                first_broken(seeds, plan, Switches::default())
+                first_broken(seeds, plan, Without::Nothing)
             }
         };
         let workers: Vec<_> = (0..threads).map(|start| scope.spawn(part(start))).collect();
         for worker in workers {
             if let Some((_, plan)) = worker.join().unwrap() {
-                let short = shrink(plan, Switches::default());
-                panic!("{name}: {}", report(&short, Switches::default()));
+                let short = shrink(plan, Without::Nothing);
+                panic!("{name}: {}", report(&short, Without::Nothing));
             }
         }
     });
@@ -165,6 +175,18 @@ fn a_dead_holder_is_replaced_within_the_bound() {
     hold("death", 500, death);
 }
 
+/// A node is drained; nothing is wrong.
+pub(super) fn drain(seed: u64) -> Plan {
+    let mut plan = Plan::roll(seed, 1);
+    plan.faults[0].kind = Kind::Drain(Dice::new(seed ^ 0xD4A1).index(plan.shape.nodes));
+    plan
+}
+
+#[test]
+fn a_planned_move_is_not_noticed() {
+    hold("drain", 200, drain);
+}
+
 #[test]
 fn many_faults_break_nothing_for_good() {
     hold("many", 1000, |seed| Plan::roll(seed, 6));
@@ -178,6 +200,6 @@ fn a_dozen_faults_at_once_break_nothing_for_good() {
 #[test]
 fn the_same_seed_gives_the_same_history() {
     let plan = Plan::roll(7, 5);
-    let tale = || play(&plan, Switches::default(), true).1.tale;
+    let tale = || play(&plan, Without::Nothing, true).1.tale;
     assert_eq!(tale(), tale());
 }

@@ -7,8 +7,11 @@
 
 mod agent;
 mod api;
+mod calls;
+mod client;
 mod clock;
 mod dice;
+mod entries;
 mod event;
 mod faults;
 mod histories;
@@ -19,21 +22,36 @@ mod node;
 mod operator;
 mod plan;
 mod scenarios;
+mod serving;
 mod switched_off;
+mod wire;
 mod world;
+
+use crate::watch::broken::Rule;
 
 /// Microseconds of simulated time.
 type Micros = u64;
 const MS: Micros = 1000;
 const SECOND: Micros = 1000 * MS;
 
-/// Mechanisms that can be switched off, to show that the simulation misses them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Switches {
+/// What is switched off, to show that the simulation misses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Without {
+    #[default]
+    Nothing,
     /// Kernels do not yield.
-    no_fence: bool,
-    /// Standbys claim without a witness.
-    no_witness: bool,
+    Fence,
     /// The API server does not compare versions.
-    no_compare: bool,
+    CompareAndSwap,
+    /// A rule of the watch.
+    Rule(Rule),
+}
+
+impl Without {
+    fn rule(self) -> Option<Rule> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Nothing | Self::Fence | Self::CompareAndSwap => None,
+        }
+    }
 }

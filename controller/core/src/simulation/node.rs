@@ -41,6 +41,8 @@ pub(super) struct Node {
     pub(super) gone: u32,
     /// How many faults make its timers late.
     pub(super) starved: u32,
+    /// How many times people drained it.
+    pub(super) drained: u32,
     /// Counts the runs of its agent.
     pub(super) run: u32,
     pub(super) agent: Option<Agent>,
@@ -88,6 +90,7 @@ impl Node {
             frozen: 0,
             gone: 0,
             starved: 0,
+            drained: 0,
             run: 0,
             agent: None,
             deferred: vec![],

@@ -14,7 +14,8 @@ use crate::inventory::Inventory;
 use crate::members::Members;
 use crate::names::{NodeName, ServiceId};
 use crate::placement::{
-    AddressKinds, Announceable, Announcer, Cluster, Endpoints, Node, Outcome, Placements, Policy, Scope,
+    AddressKinds, Announceable, Announcer, Cluster, Endpoints, Node, NodeTrait, Outcome, Placements, Policy,
+    Scope,
 };
 use crate::selector::{Labels, Selector};
 use crate::time::Instant;
@@ -87,12 +88,29 @@ impl World {
                 .map(|group| (service(group), announceable(group)))
                 .collect(),
             policies: [("policy".into(), policy)].into(),
-            nodes: self
-                .nodes
-                .iter()
-                .map(|node| (node.name.clone(), Node::default()))
-                .collect(),
+            nodes: self.seen_nodes(),
             ..Cluster::default()
+        }
+    }
+
+    fn seen_nodes(&self) -> BTreeMap<NodeName, Node> {
+        let seen = |node: &super::node::Node| Node {
+            traits: (node.drained > 0)
+                .then_some(NodeTrait::Drained)
+                .into_iter()
+                .collect(),
+            ..Node::default()
+        };
+        let nodes = self.nodes.iter();
+        nodes.map(|node| (node.name.clone(), seen(node))).collect()
+    }
+
+    /// People changed something about a node.
+    pub(super) fn operator_sees_nodes(&mut self) {
+        self.operator.cluster.nodes = self.seen_nodes();
+        self.operator.is_stale = true;
+        if self.operator.gone == 0 {
+            self.think_in(5 * MS);
         }
     }
 

@@ -76,6 +76,8 @@ pub(super) enum Kind {
     NewsLost(usize),
     Operator,
     OperatorCut,
+    /// A node is drained, and undrained afterwards.
+    Drain(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +135,7 @@ impl Kind {
         let (node, segment) = (dice.index(shape.nodes), dice.index(shape.segments));
         let other = (node + 1 + dice.index(shape.nodes - 1)) % shape.nodes;
         let coin = |dice: &mut Dice| dice.permille(500);
-        match dice.below(19) {
+        match dice.below(20) {
             0 | 1 => Self::Crash(node),
             2 => Self::Pause {
                 node,
@@ -169,6 +171,7 @@ impl Kind {
             15 => Self::ApiLossy,
             16 => Self::ApiCut(node),
             17 => Self::NewsLost(node),
+            18 => Self::Drain(node),
             _ if coin(dice) => Self::Operator,
             _ => Self::OperatorCut,
         }
@@ -185,7 +188,8 @@ impl Kind {
             | Self::Restart(node)
             | Self::Starve(node)
             | Self::Link { node, .. }
-            | Self::ApiCut(node) => Some(node),
+            | Self::ApiCut(node)
+            | Self::Drain(node) => Some(node),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use super::histories::{bound, play, report};
 use super::operator::service;
 use super::plan::{Fault, Kind, Plan, QUIET, Shape};
 use super::world::World;
-use super::{MS, Micros, SECOND, Switches};
+use super::{MS, Micros, SECOND, Without};
 use crate::names::NodeName;
 
 fn fault(at: Micros, lasts: Micros, kind: Kind) -> Fault {
@@ -19,7 +19,7 @@ fn cast(seed: u64, shape: &Shape) -> Vec<usize> {
         faults: vec![],
         is_timed: false,
     };
-    let (_, world) = play(&plan, Switches::default(), false);
+    let (_, world) = play(&plan, Without::Nothing, false);
     let (_, binding) = &world.api.state.leases[&service(0)];
     let names = std::iter::once(&binding.holder).chain(&binding.order.standbys);
     let number = |name: &NodeName| name.as_str().trim_start_matches("node-").parse().unwrap();
@@ -41,10 +41,10 @@ fn each(
             is_timed: false,
         };
         plan.faults.sort_by_key(|fault| fault.at);
-        let (broken, world) = play(&plan, Switches::default(), false);
+        let (broken, world) = play(&plan, Without::Nothing, false);
         let checked = broken.map_or(Ok(()), Err).and_then(|()| check(&world, at));
         if let Err(why) = checked {
-            panic!("{why}\n{}", report(&plan, Switches::default()));
+            panic!("{why}\n{}", report(&plan, Without::Nothing));
         }
     }
 }

@@ -1,46 +1,44 @@
 //! A simulation that cannot fail proves nothing: with each mechanism switched off it does, soon.
 
-use super::Switches;
-use super::histories::{first_broken, play, shrink};
+use super::Without;
+use super::histories::{drain, first_broken, play, shrink};
 use super::plan::Plan;
+use crate::watch::broken::Rule;
 
 /// Some history within so many breaks without the mechanism, and does not with it.
-fn breaks(within: u64, most_faults: u64, switches: Switches, word: &str) {
-    let broken = first_broken(1..=within, |seed| Plan::roll(seed, most_faults), switches);
+fn breaks(within: u64, plan: impl Fn(u64) -> Plan, without: Without, word: &str) {
+    let broken = first_broken(1..=within, plan, without);
     let Some((seed, plan)) = broken else {
-        panic!("{within} histories passed with {switches:?}");
+        panic!("{within} histories passed with {without:?}");
     };
-    let short = shrink(plan, switches);
-    let why = play(&short, switches, false).0.unwrap();
+    let short = shrink(plan, without);
+    let why = play(&short, without, false).0.unwrap();
     #[expect(clippy::print_stderr, reason = "what it shows is the point")]
-    let () = eprintln!("{switches:?}: seed {seed}, {} faults: {why}", short.faults.len());
+    let () = eprintln!("{without:?}: seed {seed}, {} faults: {why}", short.faults.len());
     assert!(why.contains(word), "{why}");
-    assert_eq!(play(&short, Switches::default(), false).0, None);
+    assert_eq!(play(&short, Without::Nothing, false).0, None);
 }
 
 #[test]
 fn without_the_fence_a_node_answers_after_a_claim() {
-    let switches = Switches {
-        no_fence: true,
-        ..Switches::default()
-    };
-    breaks(100, 6, switches, "after a claim");
+    let without = Without::Fence;
+    breaks(100, |seed| Plan::roll(seed, 6), without, "after a claim");
 }
 
 #[test]
 fn without_the_witness_a_node_that_is_cut_off_takes_what_others_hold() {
-    let switches = Switches {
-        no_witness: true,
-        ..Switches::default()
-    };
-    breaks(200, 1, switches, "moved more than");
+    let without = Without::Rule(Rule::Witness);
+    breaks(200, |seed| Plan::roll(seed, 1), without, "moved more than");
 }
 
 #[test]
 fn without_compare_and_swap_bindings_are_overwritten() {
-    let switches = Switches {
-        no_compare: true,
-        ..Switches::default()
-    };
-    breaks(400, 6, switches, " went from ");
+    let without = Without::CompareAndSwap;
+    breaks(400, |seed| Plan::roll(seed, 6), without, " went from ");
+}
+
+#[test]
+fn a_claim_told_before_the_kernel_answers_silences_the_address() {
+    let without = Without::Rule(Rule::CarriedOut);
+    breaks(100, drain, without, "in a planned move");
 }

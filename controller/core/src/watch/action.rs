@@ -47,7 +47,7 @@ pub enum Action {
     },
     /// Read all service leases anew, from the API server itself; [`super::Watch::read_answered`] hears how it went.
     Read,
-    /// Send the claim of an address to one station.
+    /// Send the claim of an address to one station, which stops answering for it: the kernel holds it already.
     ClaimTo {
         /// The interface to send on.
         nic: NicIndex,

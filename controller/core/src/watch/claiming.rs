@@ -60,7 +60,7 @@ impl Watch {
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests switch the rule off"))]
     fn is_witnessed(&self, silence: Silence, now: Instant) -> bool {
         #[cfg(test)]
-        if self.ignores_witnesses {
+        if self.breaks(super::broken::Rule::Witness) {
             return true;
         }
         // One address alone is silent: the station itself bears witness with its others.
@@ -191,8 +191,11 @@ impl Watch {
                 Api::Unasked => actions.push(Action::Read),
                 // The read itself confirms what no order could: `Answer::confirmed` says so.
                 Api::Confirmed(read) if absurd => {
-                    next.resumed = Some(read);
-                    self.revision += 1;
+                    if next.resumed != Some(read) {
+                        next.resumed = Some(read);
+                        self.revision += 1;
+                        group.decided = self.revision;
+                    }
                 }
                 Api::Confirmed(_) => {
                     let epoch = fence.order.epoch + 1;
@@ -276,6 +279,7 @@ impl Watch {
         });
         self.probing.unlisted.add(primary);
         self.revision += 1;
+        group.decided = self.revision;
     }
 
     fn ask_all(&self, group: &Group, actions: &mut Vec<Action>) {

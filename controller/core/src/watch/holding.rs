@@ -81,7 +81,6 @@ impl Watch {
         now: Instant,
     ) {
         self.probing.unlisted.add(primary);
-        self.revision += 1;
         let before = self.groups.remove(primary);
         if let Some(group) = &before {
             for address in group.view.addresses() {
@@ -90,6 +89,7 @@ impl Watch {
         }
         let Some(view) = view else {
             self.busy.remove(primary);
+            self.revision += 1;
             return;
         };
         for address in view.addresses() {
@@ -112,6 +112,7 @@ impl Watch {
             self.chase(former, primary.clone());
         }
         self.keep(primary, group);
+        self.decided(primary);
     }
 
     pub(super) fn keep(&mut self, primary: &ServiceId, group: Group) {
@@ -237,7 +238,7 @@ impl Watch {
         }
         self.keep(primary, group);
         self.probing.unlisted.add(primary);
-        self.revision += 1;
+        self.decided(primary);
         if is_news && let Some(link) = self.links.get(&yielded.nic) {
             let sight = Sight::Fenced {
                 address: yielded.address,
@@ -262,24 +263,15 @@ impl Watch {
         {
             link.heard_other(now);
         }
-        let answer = self
-            .answer(&primary)
-            .filter(|answer| answer.part != Part::Leaver)
-            .map(|answer| answer.order);
+        let told = self.claim_to(heard);
         let Some(group) = self.groups.get_mut(&primary) else {
             return;
         };
         if let Some(fence) = &mut group.fence {
             (fence.asked, fence.next_ask) = (0, now + LOOK_INTERVAL);
-        } else if let Some(order) = answer {
+        } else {
             // It answers by an older order, or does not know of this one.
-            let Heard { nic, from, address } = heard;
-            actions.push(Action::ClaimTo {
-                nic,
-                to: from,
-                address,
-                order,
-            });
+            actions.extend(told);
         }
         if let Some(Claim::Listening { .. }) = group.claim {
             group.claim = Some(Claim::Resting(now + LOOK_INTERVAL));

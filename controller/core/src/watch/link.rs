@@ -14,6 +14,8 @@ use crate::time::Instant;
 pub(super) struct Link {
     pub(super) nic: Nic,
     state: State,
+    /// The revision at which it was last another than before.
+    pub(super) decided: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,10 @@ enum State {
 }
 
 impl Link {
+    fn become_sure(&mut self, revision: u64) {
+        (self.state, self.decided) = (State::Sure, revision);
+    }
+
     /// When it has something to do next.
     pub(super) fn next(&self) -> Option<Instant> {
         match self.state {
@@ -66,7 +72,11 @@ impl Watch {
                 None | Some(_) => State::Back(now),
             };
             came_back |= nic.is_up() && matches!(state, State::Back(_));
-            self.links.insert(index, Link { nic, state });
+            let decided = match before {
+                Some(link) if link.nic == nic && link.state == state => link.decided,
+                _ => self.revision,
+            };
+            self.links.insert(index, Link { nic, state, decided });
         }
         if came_back {
             // Who was away has nothing to hand over there: its successor may answer by now.
@@ -83,7 +93,7 @@ impl Watch {
                 .filter(|link| link.nic.is_up())
                 .for_each(|link| {
                     if let State::Back(_) = link.state {
-                        link.state = State::Sure;
+                        link.become_sure(self.revision);
                     }
                 });
             vec![]
@@ -99,12 +109,14 @@ impl Watch {
     pub(super) fn links_read(&mut self, answer: ReadAnswer, started: Instant, now: Instant) {
         self.revision += 1;
         for link in self.links.values_mut() {
-            link.state = match (link.state, answer) {
-                (State::Back(since), ReadAnswer::Done) if started >= since => State::Sure,
-                (State::Asking { .. }, ReadAnswer::Done) => State::Sure,
-                (State::Back(_), ReadAnswer::Unreachable) => State::Asking { asked: 0, next: now },
-                (state, _) => state,
-            };
+            match (link.state, answer) {
+                (State::Back(since), ReadAnswer::Done) if started >= since => link.become_sure(self.revision),
+                (State::Asking { .. }, ReadAnswer::Done) => link.become_sure(self.revision),
+                (State::Back(_), ReadAnswer::Unreachable) => {
+                    link.state = State::Asking { asked: 0, next: now };
+                }
+                _ => {}
+            }
         }
     }
 
@@ -121,10 +133,7 @@ impl Watch {
             let Some(nic) = self.links.get(&index).map(|link| link.nic.clone()) else {
                 continue;
             };
-            let state = if asked >= ASKS {
-                self.revision += 1;
-                State::Sure
-            } else {
+            if asked < ASKS {
                 let held = self
                     .answers()
                     .flat_map(|answer| super::view::on(answer.targets, &nic.interface).collect::<Vec<_>>());
@@ -133,13 +142,18 @@ impl Watch {
                     to: None,
                     address,
                 }));
-                State::Asking {
-                    asked: asked + 1,
-                    next: now + ASK_INTERVAL,
-                }
+            } else {
+                self.revision += 1;
+            }
+            let Some(link) = self.links.get_mut(&index) else {
+                continue;
             };
-            if let Some(link) = self.links.get_mut(&index) {
-                link.state = state;
+            if asked < ASKS {
+                let next = now + ASK_INTERVAL;
+                let asked = asked + 1;
+                link.state = State::Asking { asked, next };
+            } else {
+                link.become_sure(self.revision);
             }
         }
     }

@@ -12,6 +12,9 @@
 //!   new holder does.
 
 mod action;
+#[cfg(test)]
+pub(crate) mod broken;
+mod carried;
 mod claiming;
 mod evidence;
 mod group;
@@ -35,6 +38,7 @@ pub use holding::{Answer, Part};
 pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};
 pub use view::{GroupView, Nic, NicIndex, Target};
 
+use carried::Carried;
 use group::Group;
 use index::Index;
 use link::Link;
@@ -69,9 +73,10 @@ pub struct Watch {
     expected: Option<Instant>,
     /// Counts the changes to [`Self::answers`] and [`Self::is_sure_of`].
     revision: u64,
-    /// Claims without a witness, to show what the rule is for.
+    /// What of them the kernel holds.
+    carried: Carried,
     #[cfg(test)]
-    ignores_witnesses: bool,
+    broken: Option<broken::Rule>,
 }
 
 impl Watch {
@@ -90,15 +95,10 @@ impl Watch {
             defended: BTreeMap::new(),
             expected: None,
             revision: 0,
+            carried: Carried::default(),
             #[cfg(test)]
-            ignores_witnesses: false,
+            broken: None,
         }
-    }
-
-    /// Switches the rule of the witness off.
-    #[cfg(test)]
-    pub(crate) fn ignore_witnesses(&mut self, ignores: bool) {
-        self.ignores_witnesses = ignores;
     }
 
     /// Another number than before when what this node should answer may be other than before.

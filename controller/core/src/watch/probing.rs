@@ -168,7 +168,7 @@ impl Watch {
         };
         self.change(&primary, |group| group.leaving = None);
         self.probing.unlisted.add(&primary);
-        self.revision += 1;
+        self.decided(&primary);
     }
 
     /// A deposed node answers still: it is told of everything that was taken from it, not only of what it answered for.
@@ -176,15 +176,11 @@ impl Watch {
         let Some(pair) = self.probing.pairs.get(&station) else {
             return;
         };
-        actions.extend(pair.addresses().filter_map(|address| {
-            let answer = self.answer(self.index.group_of(address)?)?;
-            Some(Action::ClaimTo {
-                nic: station.nic,
-                to: station.mac,
-                address,
-                order: answer.order,
-            })
-        }));
+        let Station { nic, mac: from, .. } = station;
+        actions.extend(
+            pair.addresses()
+                .filter_map(|address| self.claim_to(Heard { nic, from, address })),
+        );
     }
 
     /// A deposed node that answers for its own addresses and not for those that were taken from it has understood.

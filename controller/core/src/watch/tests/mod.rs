@@ -1,5 +1,6 @@
 //! The watch as scenarios: one node, its neighbours played by the test, time moved by hand.
 
+mod carried;
 mod chase;
 mod claim;
 mod fence;
@@ -88,6 +89,8 @@ struct Scene {
     /// Addresses that nobody answers for all the same.
     mute: BTreeSet<IpAddr>,
     gateway: bool,
+    /// Whether the kernel takes in at once what is decided.
+    is_prompt: bool,
     /// What was to be done, without probes and asks.
     done: Vec<(u64, Action)>,
     sent: Vec<(u64, Action)>,
@@ -106,6 +109,7 @@ impl Scene {
             alive: [2, 3].into(),
             mute: BTreeSet::new(),
             gateway: true,
+            is_prompt: true,
             done: vec![],
             sent: vec![],
         }
@@ -134,6 +138,9 @@ impl Scene {
         let end = self.now + milliseconds;
         while self.now < end {
             self.now += 1;
+            if self.is_prompt {
+                self.watch.carried_out(self.watch.revision(), BTreeSet::new());
+            }
             let due = self.watch.next_tick().is_some_and(|due| due <= at(self.now));
             if due {
                 let actions = self.watch.tick(at(self.now));

@@ -1,0 +1,55 @@
+//! The client, which asks for every address all the time.
+
+use lightship_abi::order::Order;
+
+use super::event::Event;
+use super::node::index;
+use super::operator::{address, service};
+use super::world::World;
+use super::{MS, Micros};
+
+/// How often the client asks.
+pub(super) const SAMPLE: Micros = 20 * MS;
+
+impl World {
+    /// The client asks on every segment for every address.
+    pub(super) fn sample(&mut self) {
+        let client = self.shape.nodes + 1;
+        let most = self.most();
+        for lan in 0..self.shape.segments {
+            for group in 0..self.shape.groups {
+                let address = address(group);
+                let mut answerers = Vec::new();
+                for (number, node) in self.nodes.iter().enumerate() {
+                    let here = &self.segments[lan];
+                    if !here.reaches(client, number) || !here.reaches(number, client) {
+                        continue;
+                    }
+                    if let Some(order) = node.answers(address, lan, self.now, most) {
+                        self.judge.answers(self.now, number, (address, index(lan)), order);
+                        answerers.push((number, order));
+                    }
+                }
+                self.judge.sampled(self.now, (lan, address), &answerers);
+                if self.now >= self.plan.settled() {
+                    self.converged(lan, group, &answerers);
+                }
+            }
+        }
+        self.push(SAMPLE, Event::Sample);
+    }
+
+    /// Long after everything was healed exactly the lease's holder answers.
+    fn converged(&mut self, lan: usize, group: usize, answerers: &[(usize, Order)]) {
+        let lease = self.api.state.leases.get(&service(group));
+        let holder = lease.map(|(_, binding)| binding.holder.to_string());
+        let names: Vec<String> = answerers.iter().map(|(node, _)| format!("node-{node}")).collect();
+        if names.len() != 1 || names.first() != holder.as_ref() {
+            let why = format!(
+                "all is healed, the lease of {} names {holder:?}, and on segment {lan} {names:?} answer",
+                service(group)
+            );
+            self.judge.condemn(self.now, why);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Rules that tests break, one at a time, to show what each is for.
+
+use super::Watch;
+
+/// A rule of the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A silence counts only where a witness answers.
+    Witness,
+    /// Nobody is told of a claim before the kernel answers by it.
+    CarriedOut,
+}
+
+impl Watch {
+    pub(crate) fn break_rule(&mut self, rule: Option<Rule>) {
+        self.broken = rule;
+    }
+
+    pub(super) fn breaks(&self, rule: Rule) -> bool {
+        self.broken == Some(rule)
+    }
+}

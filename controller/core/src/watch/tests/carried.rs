@@ -1,0 +1,75 @@
+//! A claim makes its hearer fall silent, so it is told only of what this node's kernel answers for already.
+
+use super::*;
+
+/// Node 2 handed the address over to this node, and answers for it still.
+fn moved_here() -> Scene {
+    let mut scene = Scene::new();
+    scene.is_prompt = false;
+    scene.lease(0, 2, 4, &[1, 3]);
+    scene.pass(1000);
+    let view = GroupView {
+        former: Some(name(2)),
+        ..bound(0, 1, 5, &[2, 3])
+    };
+    scene.see(0, view);
+    scene
+}
+
+fn told(scene: &Scene) -> usize {
+    let is_claim = |action: &Action| matches!(action, Action::ClaimTo { to, .. } if *to == mac(2));
+    scene.done.iter().filter(|(_, action)| is_claim(action)).count()
+}
+
+#[test]
+fn nobody_is_told_of_what_the_kernel_does_not_hold_yet() {
+    let mut scene = moved_here();
+    scene.pass(500);
+    assert_eq!(told(&scene), 0);
+    scene
+        .watch
+        .carried_out(scene.watch.revision() - 1, BTreeSet::new());
+    scene.pass(500);
+    assert_eq!(told(&scene), 0, "only what was decided before is carried out");
+    scene.watch.carried_out(scene.watch.revision(), BTreeSet::new());
+    scene.pass(150);
+    assert!(told(&scene) > 0);
+}
+
+#[test]
+fn nor_of_what_the_kernel_refused() {
+    let mut scene = moved_here();
+    let revision = scene.watch.revision();
+    scene.watch.carried_out(revision, [(NIC, vip(0))].into());
+    scene.pass(500);
+    assert_eq!(told(&scene), 0);
+}
+
+#[test]
+fn what_is_decided_elsewhere_holds_nothing_up() {
+    let mut scene = moved_here();
+    scene.watch.carried_out(scene.watch.revision(), BTreeSet::new());
+    scene.lease(1, 3, 1, &[]);
+    scene.pass(150);
+    assert!(told(&scene) > 0);
+}
+
+#[test]
+fn nor_on_an_interface_that_came_back_until_the_kernel_answers_there() {
+    let mut scene = moved_here();
+    scene.watch.carried_out(scene.watch.revision(), BTreeSet::new());
+    scene
+        .watch
+        .observe_nics(nics(LinkState::NoCarrier), at(scene.now));
+    scene.watch.observe_nics(nics(LinkState::Up), at(scene.now));
+    let read = GroupView {
+        former: Some(name(2)),
+        ..bound(0, 1, 5, &[2, 3])
+    };
+    scene.read(0, read);
+    scene.pass(500);
+    assert_eq!(told(&scene), 0);
+    scene.watch.carried_out(scene.watch.revision(), BTreeSet::new());
+    scene.pass(150);
+    assert!(told(&scene) > 0);
+}
