@@ -11,7 +11,7 @@ use lightship_abi::{
     mac::MacAddress,
     names::{
         HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, MEMBERS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6, RESPONDER_V4,
-        RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6,
+        RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6, YIELDED_V4,
     },
     outcome::Outcome,
 };
@@ -22,11 +22,13 @@ use crate::{
 };
 use family::{Contents, Family, Names};
 use suffixes::Suffixes;
+use yielded::Yielded;
 
 mod adopt;
 mod family;
 mod pinned;
 mod suffixes;
+mod yielded;
 
 pub use adopt::Layout;
 pub(crate) use adopt::adopt;
@@ -79,6 +81,7 @@ pub(crate) struct Maps {
     v4: Family<[u8; 8]>,
     v6: Family<[u8; 24]>,
     suffixes: Suffixes,
+    yielded: Yielded,
     interfaces: HashMap<MapData, u32, [u8; 8]>,
     members: HashMap<MapData, [u8; 8], u64>,
     liveness: Array<MapData, u64>,
@@ -108,7 +111,9 @@ impl Maps {
         let mut take = |name| ebpf.take_map(name).ok_or(MapsError::Missing(name));
         let opened = |name| move |source| MapsError::Open(name, source);
         let suffixes = Array::try_from(take(SUFFIXES_V4)?).map_err(opened(SUFFIXES_V4))?;
+        let yielded = Array::try_from(take(YIELDED_V4)?).map_err(opened(YIELDED_V4))?;
         Ok(Self {
+            yielded: Yielded::of(yielded)?,
             suffixes: Suffixes::of(suffixes, &v4.keys()?)?,
             v4,
             v6,
@@ -119,7 +124,11 @@ impl Maps {
         })
     }
 
+    /// Writes the beat. The first one comes when the programs of earlier processes have ended.
     pub(crate) fn beat(&mut self, now_ns: u64) -> Result<(), MapsError> {
+        if !self.yielded.is_in_step() {
+            self.yielded.bring_in_step(|| self.v4.yielded())?;
+        }
         self.liveness
             .set(LIVENESS_SLOT, now_ns, 0)
             .map_err(|source| MapsError::Write(LIVENESS, source))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lightship_abi::names::{
     ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INGRESS_FILTER_PREFIX, INGRESS_LINK_PREFIX, INTERFACES, LIVENESS,
     MEMBERS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6, OWN_PIN_DIRECTORY, RESPONDER_V4, RESPONDER_V6,
-    SHARED_PIN_DIRECTORY, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6, TRACE, TRACED, WAKEUPS,
+    SHARED_PIN_DIRECTORY, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6, TRACE, TRACED, WAKEUPS, YIELDED_V4,
 };
 
 use crate::entry::InterfaceIndex;
@@ -42,7 +42,7 @@ impl Pins {
     }
 
     /// Every map of ours, with its name.
-    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 17] {
+    pub(crate) fn maps(&self) -> [(&'static str, PathBuf); 18] {
         [
             RESPONDER_V4,
             RESPONDER_V6,
@@ -59,6 +59,7 @@ impl Pins {
             OUTCOMES_V4,
             OUTCOMES_V6,
             SUFFIXES_V4,
+            YIELDED_V4,
             TRACE,
             TRACED,
         ]

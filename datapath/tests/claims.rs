@@ -15,57 +15,18 @@ use lightship_abi::{
     fence::{HoldValue, Tombstone},
     mac::MacAddress,
     names::{INTERFACES, TOMBSTONES_V4, TOMBSTONES_V6},
-    ndp,
     order::Order,
     outcome::Outcome,
     signal::Signal,
-    wakeup::{CONFLICT, CONFLICT_PAUSE_NS, Wakeup, YIELDED},
+    wakeup::{Wakeup, YIELDED},
+    yielded,
 };
 use loaded::{
-    LOOPBACK, MEMBER, NEXT, ORDER, OURS, PEER, REDIRECT, Responder, SIBLING, VIP, VIP6, native_with,
+    LOOPBACK, MEMBER, ORDER, OURS, PEER, Responder, SIBLING, VIP, VIP6,
+    native::native_with,
+    telling::{HIGHER, LOWER, claims, is_answered, outcome, questions},
 };
-use model::{Icmp6, solicitation, stations};
-
-const ALL_NODES: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-const HIGHER: Order = Order { epoch: 6, rank: 0 };
-const LOWER: Order = Order { epoch: 4, rank: 0 };
-
-/// A claim of both addresses by a station.
-fn claims(mac: [u8; 6], order: Order) -> [Vec<u8>; 2] {
-    let mac = MacAddress(mac);
-    let v4 = arp::gratuitous(mac, VIP, order, MacAddress::BROADCAST);
-    let to = MacAddress(stations(ALL_NODES.into()));
-    let v6 = ndp::unsolicited(mac, VIP6, [9; 16], order, to);
-    [v4.to_vec(), v6.to_vec()]
-}
-
-/// Questions for both addresses.
-fn questions() -> [Vec<u8>; 2] {
-    let v4 = arp::probe(MacAddress(PEER), VIP, None, MacAddress::BROADCAST);
-    [
-        v4.to_vec(),
-        solicitation(PEER, [9; 16].into(), VIP6.into(), &[]).frame(),
-    ]
-}
-
-/// What a frame comes to: passed in any case, and untouched.
-fn outcome(responder: &Responder, frame: &[u8]) -> Outcome {
-    let result = responder.run(frame);
-    assert_eq!((result.code, &result.frame[..]), (NEXT, frame));
-    result.outcome.expect("counted")
-}
-
-fn is_answered(responder: &Responder) -> [bool; 2] {
-    questions().map(|question| {
-        let result = responder.run(&question);
-        match result.outcome {
-            Some(Outcome::Answered) => assert_eq!((result.code, result.responses_sent), (REDIRECT, 1)),
-            Some(Outcome::Fenced) => assert_eq!((result.code, result.frame), (NEXT, question)),
-            other => panic!("{other:?}"),
-        }
-        result.outcome == Some(Outcome::Answered)
-    })
-}
+use model::{Icmp6, solicitation};
 
 #[test]
 fn a_members_claim_that_beats_ours_is_yielded_to() {
@@ -118,94 +79,6 @@ fn fields(told: &Wakeup) -> Fields {
         told.time_ns,
         told.mac,
     )
-}
-
-#[test]
-fn a_claim_that_does_not_beat_ours_is_a_conflict() {
-    let mut responder = Responder::load_uncounted();
-    let same_epoch_later_rank = Order { rank: 2, ..ORDER };
-    for order in [ORDER, LOWER, same_epoch_later_rank] {
-        for claim in claims(MEMBER, order) {
-            assert_eq!(outcome(&responder, &claim), Outcome::PassedConflict, "{order:?}");
-        }
-    }
-    assert_eq!(responder.tombstones(), [None; 2]);
-    assert_eq!(is_answered(&responder), [true; 2]);
-    let told = responder.wakeups();
-    assert_eq!(told.len(), 6);
-    assert!(
-        told.iter()
-            .all(|told| (told.kind, told.has_order, told.mac) == (CONFLICT, 1, MEMBER))
-    );
-    assert_eq!((told[0].order, told[2].order), (ORDER, LOWER));
-    let first_rank = Order { rank: 0, ..ORDER };
-    for claim in claims(MEMBER, first_rank) {
-        assert_eq!(
-            outcome(&responder, &claim),
-            Outcome::YieldedClaim,
-            "a lower rank beats"
-        );
-    }
-}
-
-#[test]
-fn strangers_and_borrowed_hardware_addresses_are_conflicts_and_our_own_frames_nothing() {
-    let mut responder = Responder::load();
-    for claim in claims(PEER, HIGHER) {
-        assert_eq!(outcome(&responder, &claim), Outcome::PassedConflict, "a stranger");
-    }
-    for (claim, at) in claims(MEMBER, HIGHER).into_iter().zip([6, 6]) {
-        let mut borrowed = claim;
-        borrowed[at..at + 6].copy_from_slice(&PEER);
-        assert_eq!(
-            outcome(&responder, &borrowed),
-            Outcome::PassedConflict,
-            "another Ethernet source"
-        );
-    }
-    assert_eq!(responder.wakeups().len(), 4);
-    for own in [OURS.0, SIBLING] {
-        for claim in claims(own, HIGHER) {
-            assert_eq!(outcome(&responder, &claim), Outcome::PassedClaim, "came back");
-        }
-    }
-    assert_eq!(
-        (responder.wakeups().len(), responder.tombstones()),
-        (0, [None; 2])
-    );
-    assert_eq!(is_answered(&responder), [true; 2]);
-}
-
-#[test]
-fn without_a_whole_claim_in_its_place_it_is_a_conflict() {
-    let mut responder = Responder::load();
-    let [v4, v6] = claims(MEMBER, HIGHER);
-    let mut other_magic = v4.clone();
-    other_magic[42] ^= 1;
-    let mut a_probe = v4.clone();
-    a_probe[42..58].copy_from_slice(&Signal::Probe(7).to_bytes());
-    let no_option = model::advertisement(
-        (v6[..6].try_into().expect("six"), MEMBER),
-        ([9; 16].into(), ALL_NODES.into()),
-        0x20,
-        VIP6.into(),
-    );
-    for (frame, what) in [
-        (v4[..42].to_vec(), "no padding"),
-        (v4[..57].to_vec(), "a byte short"),
-        (other_magic, "other bytes"),
-        (a_probe, "a probe"),
-        (no_option.frame(), "no option"),
-    ] {
-        assert_eq!(outcome(&responder, &frame), Outcome::PassedConflict, "{what}");
-    }
-    assert_eq!(outcome(&responder, &v4[..41]), Outcome::PassedShort);
-    assert_eq!(responder.tombstones(), [None; 2]);
-    assert_eq!(
-        outcome(&responder, &v4[..58]),
-        Outcome::YieldedClaim,
-        "to the byte"
-    );
 }
 
 #[test]
@@ -313,75 +186,29 @@ fn a_higher_order_or_a_later_lease_answers_again() {
 }
 
 #[test]
-fn who_has_it_now_may_say_so() {
+fn flags_that_are_out_of_step_are_not_gone_by() {
     let mut responder = Responder::load();
-    for claim in claims(MEMBER, HIGHER) {
-        outcome(&responder, &claim);
-    }
-    responder.wakeups();
-    for claim in claims(PEER, LOWER) {
-        assert_eq!(outcome(&responder, &claim), Outcome::PassedClaim);
-    }
-    assert_eq!(responder.wakeups(), []);
-}
-
-#[test]
-fn a_flood_of_conflicts_leaves_room_for_claims_that_are_yielded_to() {
-    let mut responder = Responder::load_uncounted();
-    let [stranger, _] = claims(PEER, HIGHER);
-    for _ in 0..1100 {
-        outcome(&responder, &stranger);
-    }
-    for claim in claims(MEMBER, HIGHER) {
-        assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
-    }
-    let told = responder.wakeups();
-    let of = |kind| told.iter().filter(|told| told.kind == kind).count();
-    assert_eq!((of(CONFLICT), of(YIELDED)), (512, 2), "half of the ring");
-}
-
-#[test]
-fn a_conflict_is_told_once_in_a_while_for_each_address() {
-    let mut responder = Responder::load();
-    let [stranger_v4, stranger_v6] = claims(PEER, HIGHER);
-    let [member_v4, _] = claims(MEMBER, LOWER);
-    let began = sandbox::monotonic_ns();
-    for _ in 0..500 {
-        for claim in [&stranger_v4, &stranger_v6, &member_v4] {
-            assert_eq!(outcome(&responder, claim), Outcome::PassedConflict);
-        }
-    }
-    let most = 1 + usize::try_from((sandbox::monotonic_ns() - began) / CONFLICT_PAUSE_NS).expect("short");
-    let told = responder.wakeups();
-    for (family, mac) in [(4, PEER), (6, PEER), (4, MEMBER)] {
-        let of_it = told
-            .iter()
-            .filter(|told| (told.family, told.mac) == (family, mac));
-        assert!((1..=most).contains(&of_it.count()), "{family} {mac:?}: {told:?}");
-    }
-    std::thread::sleep(std::time::Duration::from_nanos(CONFLICT_PAUSE_NS));
-    outcome(&responder, &stranger_v4);
-    assert_eq!(responder.wakeups().len(), 1, "told again after a while");
-}
-
-#[test]
-fn a_full_ring_loses_records_only() {
-    let mut responder = Responder::load();
-    for epoch in 0..1100 {
-        let [claim, _] = claims(
-            MEMBER,
-            Order {
-                epoch: 6 + epoch,
-                rank: 0,
-            },
-        );
-        assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
-    }
-    let [_, claim] = claims(MEMBER, HIGHER);
-    assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
+    let left = Tombstone {
+        order: HIGHER,
+        time_ns: sandbox::monotonic_ns(),
+        mac: MacAddress(MEMBER),
+        pad: [0; 2],
+    };
+    // As a program leaves it that raises no flag.
+    responder.set_flags(0);
+    responder.leave(left);
     assert_eq!(is_answered(&responder), [false; 2]);
-    let told = responder.wakeups();
-    assert!(told.len() == 1024 - 1 || told.len() == 1024, "{}", told.len());
+    responder.make_places();
+    assert_eq!(is_answered(&responder), [true; 2]);
+    for claim in claims(MEMBER, HIGHER) {
+        assert_eq!(outcome(&responder, &claim), Outcome::YieldedClaim);
+    }
+    responder.set_flags(yielded::IN_STEP);
+    assert_eq!(
+        is_answered(&responder),
+        [false; 2],
+        "the flag was raised all the same"
+    );
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -22,10 +21,12 @@ use lightship_datapath::{
 };
 use sandbox::{
     BPFFS, Station,
-    agent::{CLIENT, NEVER, SOON, VIP, ask, desired, near, programs_on, reconcile, vip},
-    enter, ip, mac_of,
+    agent::{NEVER, SOON, VIP, ask, desired, near, programs_on, reconcile, vip},
+    enter, ip,
     other_owner::{classifier, load_neighbour, seen_by},
-    output, pinned, request,
+    output, pinned,
+    prober::asked_throughout,
+    tc,
 };
 
 fn open(hook: Hook) -> Datapath {
@@ -48,18 +49,7 @@ fn a_restart_is_not_seen_on_the_wire() {
     let mut datapath = open(Hook::Clsact);
     reconcile(&mut datapath, &desired(&[VIP]));
     assert_eq!((filters(), programs_on("near").len()), (1, 0));
-    let done = AtomicBool::new(false);
-    let (asked, datapath) = thread::scope(|scope| {
-        let prober = scope.spawn(|| {
-            let (station, frame) = (Station::on("far"), request(mac_of("far"), CLIENT, VIP.octets()));
-            let mut asked = 0_u64;
-            let bound = Instant::now() + Duration::from_secs(30);
-            while !done.load(Ordering::Relaxed) && Instant::now() < bound {
-                assert!(station.ask(&frame, SOON).is_some(), "request {asked} was lost");
-                asked += 1;
-            }
-            asked
-        });
+    let (asked, datapath) = asked_throughout(&[VIP], || {
         for _ in 0..10 {
             drop(datapath);
             thread::sleep(Duration::from_millis(20));
@@ -70,8 +60,7 @@ fn a_restart_is_not_seen_on_the_wire() {
                 "all of it was adopted"
             );
         }
-        done.store(true, Ordering::Relaxed);
-        (prober.join().expect("every request answered"), datapath)
+        datapath
     });
     assert!(asked > 20, "only {asked} requests");
     assert_eq!(
@@ -116,13 +105,13 @@ fn programs_before_and_behind_see_what_we_pass() {
 #[test]
 fn what_was_attached_one_way_is_taken_over_the_other_way() {
     enter();
-    let station = Station::on("far");
     let mut datapath = open(Hook::Tcx);
     reconcile(&mut datapath, &desired(&[VIP]));
+    // While the kernel adds a qdisc to a device it drops what the device sends.
+    tc("qdisc add dev near clsact");
     for (hook, filtered, linked) in [(Hook::Clsact, 1, 0), (Hook::Tcx, 0, 1)] {
         drop(datapath);
-        datapath = open(hook);
-        assert!(ask(&station, VIP, SOON).is_some());
+        (_, datapath) = asked_throughout(&[VIP], || open(hook));
         assert_eq!(reconcile(&mut datapath, &desired(&[VIP])), []);
         let bound = Instant::now() + SOON;
         while (filters(), programs_on("near").len()) != (filtered, linked) {

@@ -1,34 +1,23 @@
-//! What outlives an agent and what does not: restarts, adoption, interfaces that go, refusals, cleanup.
+//! What outlives an agent and what does not: restarts, interfaces that go, actions that fail.
 #![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
 
 mod sandbox;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fs, path::Path, thread, time::Duration};
 
-use aya::{
-    maps::HashMap,
-    programs::links::{FdLink, PinnedLink},
-};
-use lightship_abi::names::{INTERFACES, RESPONDER_V4};
+use aya::programs::links::{FdLink, PinnedLink};
 use lightship_datapath::{
-    Datapath, Entry, InterfaceIndex, MacAddress, OpenError, Options, cleanup, maps,
+    Datapath, Entry, InterfaceIndex, MacAddress, cleanup, maps,
     plan::{Action, Attachment, Desired, View},
 };
 use sandbox::{
     BPFFS, Station,
     agent::{
-        CLIENT, HOLD, SOON, VIP, VIP6, ask, desired, desired_of, entry, near, open, programs_on, reconcile,
-        vip,
+        CLIENT, HOLD, SOON, VIP, VIP6, ask, desired, desired_of, near, open, programs_on, reconcile, vip,
     },
-    enter, ip, joined_groups, mac_of, pinned, request,
+    enter, ip, joined_groups, mac_of, pinned,
+    prober::asked_throughout,
+    request,
 };
 
 fn link_id() -> u32 {
@@ -45,19 +34,7 @@ fn a_restart_is_not_seen_on_the_wire() {
     let mut datapath = open();
     reconcile(&mut datapath, &desired(&[VIP]));
     let link = link_id();
-    let done = AtomicBool::new(false);
-    let (asked, datapath) = thread::scope(|scope| {
-        // A thread begins in the namespaces of the one that starts it.
-        let prober = scope.spawn(|| {
-            let (station, frame) = (Station::on("far"), request(mac_of("far"), CLIENT, VIP.octets()));
-            let mut asked = 0_u64;
-            let bound = Instant::now() + Duration::from_secs(30);
-            while !done.load(Ordering::Relaxed) && Instant::now() < bound {
-                assert!(station.ask(&frame, SOON).is_some(), "request {asked} was lost");
-                asked += 1;
-            }
-            asked
-        });
+    let (asked, datapath) = asked_throughout(&[VIP], || {
         for _ in 0..10 {
             drop(datapath);
             thread::sleep(Duration::from_millis(20));
@@ -69,8 +46,7 @@ fn a_restart_is_not_seen_on_the_wire() {
             );
             thread::sleep(Duration::from_millis(20));
         }
-        done.store(true, Ordering::Relaxed);
-        (prober.join().expect("every request answered"), datapath)
+        datapath
     });
     assert!(asked > 100, "only {asked} requests");
     assert_eq!(link_id(), link, "the link outlives its maker");
@@ -124,7 +100,7 @@ fn as_an_agent_with_three_capabilities() {
             []
         );
     }
-    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 17);
+    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list").len(), 18);
     let mut datapath = open();
     reconcile(
         &mut datapath,
@@ -227,27 +203,6 @@ fn an_interface_that_is_renamed_or_joins_a_bridge_goes_on_answering() {
 }
 
 #[test]
-fn a_pin_in_the_place_of_a_link_is_refused_with_its_path_and_left() {
-    enter();
-    let mut datapath = open();
-    reconcile(&mut datapath, &desired(&[VIP]));
-    drop(datapath);
-    let pin = PathBuf::from(BPFFS).join("lightship/ingress_4000000");
-    let foreign: HashMap<_, u32, u32> = HashMap::create(1, 0).expect("a map");
-    foreign.pin(&pin).expect("pinned");
-    let refused = Datapath::open(&Options::default()).err().expect("refused");
-    assert!(
-        matches!(refused, OpenError::Attach(_)) && refused.to_string().contains(&pin.display().to_string()),
-        "{refused}"
-    );
-    assert!(pin.exists(), "it is not ours to remove");
-    assert!(
-        ask(&Station::on("far"), VIP, SOON).is_some(),
-        "what answered goes on answering"
-    );
-}
-
-#[test]
 fn what_is_pinned_answers_after_a_stop_for_as_long_as_it_may() {
     enter();
     let before = pinned();
@@ -299,114 +254,4 @@ fn a_failing_action_stops_no_other() {
         "failed to find the interface with index 4000000"
     );
     assert!(ask(&Station::on("far"), VIP, SOON).is_some());
-}
-
-#[test]
-fn a_map_of_another_layout_is_refused_and_left() {
-    enter();
-    let shared = PathBuf::from(BPFFS).join("tc/globals");
-    fs::create_dir_all(&shared).expect("a directory");
-    let foreign: HashMap<_, u64, u32> = HashMap::create(16, 0).expect("a map");
-    foreign.pin(shared.join(RESPONDER_V4)).expect("pinned");
-    let refused = Datapath::open(&Options::default()).err().expect("refused");
-    assert!(matches!(refused, OpenError::Maps(_)), "{refused:?}");
-    let said = refused.to_string();
-    assert!(
-        said.contains("values of 4 bytes") && said.contains("remove the pin"),
-        "{said}"
-    );
-    assert!(shared.join(RESPONDER_V4).exists());
-}
-
-#[test]
-fn a_map_of_ours_from_another_version_is_made_anew() {
-    enter();
-    let own = PathBuf::from(BPFFS).join("lightship");
-    fs::create_dir_all(&own).expect("a directory");
-    let earlier: HashMap<_, u32, u32> = HashMap::create(16, 0).expect("a map");
-    earlier.pin(own.join(INTERFACES)).expect("pinned");
-    let mut datapath = open();
-    reconcile(&mut datapath, &desired(&[VIP]));
-    assert!(ask(&Station::on("far"), VIP, SOON).is_some());
-}
-
-#[test]
-fn a_map_of_another_capacity_is_adopted_and_a_full_one_says_so() {
-    enter();
-    drop(
-        Datapath::open(&Options {
-            map_capacity: 1,
-            ..Options::default()
-        })
-        .expect("a data path"),
-    );
-    let mut datapath = open();
-    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list")[0].capacity, 1);
-    let second = entry(Ipv4Addr::new(10, 0, 10, 1));
-    let failures = datapath.execute(&[Action::AddEntry(vip(), HOLD), Action::AddEntry(second, HOLD)]);
-    let said = failures.first().expect("a failure").to_string();
-    assert!(failures.len() == 1 && said.contains("it is full"), "{said}");
-}
-
-#[test]
-fn no_bpffs_is_one_sentence_with_the_remedy() {
-    enter();
-    let options = Options {
-        bpffs: "/proc".into(),
-        ..Options::default()
-    };
-    let refused = Datapath::open(&options).err().expect("refused").to_string();
-    assert_eq!(
-        refused,
-        "failed to find bpffs at /proc: mount it with 'mount -t bpf bpf /proc'"
-    );
-}
-
-#[test]
-fn cleanup_leaves_nothing() {
-    enter();
-    // The kernel may put things of its own into a new bpffs.
-    let before = pinned();
-    let mut datapath = open();
-    reconcile(&mut datapath, &desired_of(&[VIP.into(), VIP6.into()]));
-    let names: Vec<_> = maps::list(Path::new(BPFFS))
-        .expect("a list")
-        .into_iter()
-        .map(|map| map.elements)
-        .collect();
-    assert_eq!(
-        names,
-        [1, 1, 1, 1, 32, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1024, 1, 0],
-        "addresses of both families, interfaces, liveness, outcomes, echo buckets, holds, tombstones, members, wake-ups, \
-         outcomes of both families, suffixes, the filter of a trace, traced frames"
-    );
-    drop(datapath);
-    assert_eq!(programs_on("near").len(), 1);
-    let removed = cleanup(Path::new(BPFFS)).expect("a cleanup");
-    assert_eq!(
-        removed.len(),
-        1 + 17 + 3,
-        "a link, seventeen maps, three directories: {removed:?}"
-    );
-    assert_eq!(pinned(), before);
-    assert_eq!(joined_groups(), [] as [&str; 0], "no group is left");
-    let bound = Instant::now() + SOON;
-    while !programs_on("near").is_empty() {
-        assert!(
-            Instant::now() < bound,
-            "a link without a pin goes as soon as the kernel gets to it"
-        );
-    }
-    assert_eq!(cleanup(Path::new(BPFFS)).expect("again"), Vec::<PathBuf>::new());
-}
-
-#[test]
-fn cleanup_leaves_what_others_pinned() {
-    enter();
-    drop(open());
-    let others = PathBuf::from(BPFFS).join("tc/globals/of_others");
-    let map: HashMap<_, u32, u32> = HashMap::create(1, 0).expect("a map");
-    map.pin(&others).expect("pinned");
-    cleanup(Path::new(BPFFS)).expect("a cleanup");
-    assert!(others.exists());
 }

@@ -1,5 +1,9 @@
 //! The compiled program against the native decision: the same frames, by `BPF_PROG_TEST_RUN`, byte for byte.
-#![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's own tools may fail loudly"
+)]
 
 mod loaded;
 #[path = "../abi/tests/model/mod.rs"]
@@ -10,7 +14,7 @@ use std::{cell::RefCell, net::Ipv6Addr};
 
 use lightship_abi::{arp::FRAME_LEN, bucket, outcome::Outcome};
 use loaded::{
-    DROP, MAX_AGE_NS, NEXT, OURS, PEER, REDIRECT, Responder, Result, VIP, VIP_ELSEWHERE, VIP6, native,
+    DROP, MAX_AGE_NS, NEXT, OURS, PEER, REDIRECT, Responder, Result, VIP, VIP_ELSEWHERE, VIP6, native::native,
 };
 use model::{Icmp4, Icmp6, advertisement, solicitation, solicited_node, stations};
 use proptest::prelude::*;

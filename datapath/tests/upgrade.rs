@@ -8,9 +8,8 @@ use std::{
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aya::{
@@ -19,17 +18,21 @@ use aya::{
     programs::{LinkOrder, TcAttachType, links::FdLink, tc::TcAttachOptions},
 };
 use lightship_abi::{
-    fence::HoldValue,
+    fence::{HoldValue, Tombstone},
     layout::{InterfaceValue, MEMBER, MemberKey, ResponderV4Key},
     names::{HOLDS_V4, INTERFACES, LIVENESS, MAX_LIVENESS, MEMBERS, RESPONDER_V4, TOMBSTONES_V4},
     order::Order,
 };
-use lightship_datapath::{MacAddress, Outcome, maps, plan::Member};
+use lightship_datapath::{
+    MacAddress, Outcome, maps,
+    plan::{Action, Member},
+};
 use sandbox::{
     BPFFS, Station,
-    agent::{CLIENT, HOLD, NEVER, SOON, VIP, ask, desired, entry, near, open, programs_on, reconcile, vip},
+    agent::{HOLD, NEVER, SOON, VIP, ask, desired, entry, near, open, programs_on, reconcile, vip},
     enter, mac_of,
     other_owner::classifier,
+    prober::asked_throughout,
     request,
 };
 
@@ -129,45 +132,24 @@ fn no_address_is_silent_while_its_pins_are_adopted() {
     station.send(&claim);
     assert_eq!(ask(&station, YIELDED, NEVER), None, "it yielded");
     let before = programs_on("near");
-    let done = AtomicBool::new(false);
-    let far = mac_of("far");
     let mut held = addresses();
     held.push(YIELDED);
     let mut wanted = desired(&held);
     wanted.members = [MacAddress(mac_of("far"))].into();
-    thread::scope(|scope| {
-        let prober = scope.spawn(|| {
-            let station = Station::on("far");
-            let bound = Instant::now() + Duration::from_secs(30);
-            let mut asked = 0;
-            while !done.load(Ordering::Relaxed) && Instant::now() < bound {
-                for address in addresses() {
-                    let frame = request(far, CLIENT, address.octets());
-                    assert!(
-                        station.ask(&frame, SOON).is_some(),
-                        "request {asked} for {address} was lost"
-                    );
-                    asked += 1;
-                }
-            }
-            asked
-        });
+    let (asked, datapath) = asked_throughout(&addresses(), || {
         thread::sleep(Duration::from_millis(50));
         let mut datapath = open();
         let actions = reconcile(&mut datapath, &wanted);
-        let others = actions.iter().filter(|action| {
-            !matches!(
-                action,
-                lightship_datapath::plan::Action::SetMember(_, Member::Own)
-            )
-        });
+        let others = actions
+            .iter()
+            .filter(|action| !matches!(action, Action::SetMember(_, Member::Own)));
         assert_eq!(others.count(), 0, "all of it was adopted: {actions:?}");
         thread::sleep(Duration::from_millis(50));
-        done.store(true, Ordering::Relaxed);
-        assert!(prober.join().expect("every request answered") > 100);
-        let observed = datapath.observe().expect("an observation");
-        assert!(observed.entries[&vip()].responses_sent > 7, "counters go on");
+        datapath
     });
+    assert!(asked > 100, "only {asked} requests");
+    let observed = datapath.observe().expect("an observation");
+    assert!(observed.entries[&vip()].responses_sent > 7, "counters go on");
     let station = Station::on("far");
     assert_eq!(ask(&station, YIELDED, NEVER), None, "what was yielded stays so");
     let after = programs_on("near");
@@ -203,4 +185,29 @@ fn counters_of_entries_that_an_earlier_version_removed_go() {
     responder.remove(&key).expect("a removal");
     drop(open());
     assert_eq!(maps::outcomes(Path::new(BPFFS)).expect("counters").len(), 0);
+}
+
+/// An earlier version that is put back for a while leaves tombstones and raises no flags.
+#[test]
+fn what_an_earlier_version_yielded_without_a_flag_stays_yielded() {
+    enter();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    drop(datapath);
+    let data = aya::maps::MapData::from_pin(pin_of(TOMBSTONES_V4)).expect("a pin");
+    let map = aya::maps::Map::from_map_data(data).expect("a map");
+    let mut tombstones: HashMap<_, [u8; 8], [u8; 24]> = map.try_into().expect("a hash");
+    let key = ResponderV4Key::new(VIP.octets(), near().0).to_bytes();
+    let left = Tombstone {
+        order: Order { epoch: 9, rank: 0 },
+        time_ns: sandbox::monotonic_ns(),
+        mac: MacAddress(mac_of("far")),
+        pad: [0; 2],
+    };
+    tombstones.insert(key, left.to_bytes(), 0).expect("a write");
+    let station = Station::on("far");
+    let mut datapath = open();
+    assert_eq!(ask(&station, VIP, NEVER), None, "before the first beat");
+    datapath.beat().expect("a beat");
+    assert_eq!(ask(&station, VIP, NEVER), None, "and after it");
 }

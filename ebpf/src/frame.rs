@@ -72,6 +72,19 @@ fn glance_by_helper(skb: *mut __sk_buff) -> u64 {
     u64::from_ne_bytes(seen)
 }
 
+/// What an ARP frame tells, read in place; none if it is shorter or out of reach.
+#[inline(always)]
+pub(crate) fn arp_glance(ctx: &TcContext) -> Option<arp::Glance> {
+    let data = ctx.data();
+    if data + arp::FRAME_LEN > ctx.data_end() {
+        return None;
+    }
+    // SAFETY: the comparison shows the verifier that the packet is in the linear part of the buffer.
+    Some(arp::Glance::by(|at| unsafe {
+        core::ptr::read_volatile((data + at) as *const u8)
+    }))
+}
+
 /// `N` bytes of a frame, read in place; none if the frame is shorter or they are out of reach.
 #[inline(always)]
 pub(crate) fn in_place<const AT: usize, const N: usize>(ctx: &TcContext) -> Option<[u8; N]> {
@@ -98,9 +111,10 @@ pub(crate) fn read<const N: usize, const M: usize>(ctx: &TcContext) -> Option<[u
 pub(crate) fn read_into<'a, const N: usize, const M: usize>(
     ctx: &TcContext,
     head: &'a mut MaybeUninit<[u8; M]>,
-) -> Option<&'a [u8; M]> {
+) -> Option<&'a mut [u8; M]> {
     const { assert!(N <= M) }
-    // Not zeroed as a whole: that would be a call of a loop, which the verifier lets nobody do without CAP_PERFMON.
+    // Not zeroed as a whole, and volatile: that would be a call of a loop, which the verifier lets nobody do without
+    // CAP_PERFMON.
     // SAFETY: the helper writes N bytes, for which the assertion says there is room, or says that it failed.
     let status = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, head.as_mut_ptr().cast(), N as u32) };
     if status != 0 {
@@ -110,17 +124,40 @@ pub(crate) fn read_into<'a, const N: usize, const M: usize>(
     let mut at = N;
     while at < M {
         // SAFETY: within the array.
-        unsafe { rest.add(at).write(0) };
+        unsafe { rest.add(at).write_volatile(0) };
         at += 1;
     }
     // SAFETY: the helper wrote the first N bytes, the loop the others.
-    Some(unsafe { head.assume_init_ref() })
+    Some(unsafe { head.assume_init_mut() })
 }
 
 /// What may be a signal behind an ARP packet; none if the frame ends before.
 #[inline(always)]
 pub(crate) fn padding(ctx: &TcContext) -> Option<[u8; signal::LEN]> {
     ctx.load(arp::FRAME_LEN).ok()
+}
+
+/// Room for an ARP packet with what may be a signal behind it. Aligned, so that the compiler handles words.
+#[repr(align(8))]
+pub(crate) struct Room(MaybeUninit<[u8; WHOLE]>);
+
+const WHOLE: usize = arp::FRAME_LEN + signal::LEN;
+
+impl Room {
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// Reads a frame into it, by one call of a helper; zeros where the frame ends before the signal would.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, ctx: &TcContext) -> Option<&mut [u8; WHOLE]> {
+        if ctx.len() as usize >= WHOLE {
+            read_into::<WHOLE, WHOLE>(ctx, &mut self.0)
+        } else {
+            read_into::<{ arp::FRAME_LEN }, WHOLE>(ctx, &mut self.0)
+        }
+    }
 }
 
 /// Puts a head back.

@@ -19,12 +19,14 @@
 )]
 
 mod account;
+mod at_once;
 mod frame;
 mod tables;
 mod trace;
 
 use core::mem::MaybeUninit;
 
+use at_once::Seen;
 use aya_ebpf::{bindings::__sk_buff, macros::classifier, programs::TcContext};
 use lightship_abi::{
     arp, echo, ipv6,
@@ -75,7 +77,17 @@ pub fn lightship_ingress(ctx: TcContext) -> i32 {
         // Its VLAN's own interface will see it.
         _ if frame::is_tagged(&ctx) => return pass(Outcome::PassedTagged),
         // Most that is asked is asked of others: it pays for one look-up and no call.
-        Kind::Arp => is_for_others(&ctx),
+        Kind::Arp => match at_once::seen(&ctx) {
+            Seen::ForOthers => true,
+            Seen::Asks(request, counter) if !tables::is_tracing() => {
+                let verdict = at_once::answer(skb, counter.0, request.sender, request.target);
+                if verdict != at_once::UNDECIDED {
+                    return verdict;
+                }
+                false
+            }
+            Seen::Asks(..) | Seen::More => false,
+        },
         Kind::Solicitation | Kind::Advertisement => is_for_others_v6(skb),
         Kind::EchoV4 | Kind::EchoV6 => false,
     };
@@ -116,7 +128,10 @@ fn conclude(skb: *mut __sk_buff, kind: Kind, outcome: i32) -> i32 {
         return NEXT;
     };
     tables::count(slot);
-    account::count(skb, kind, slot);
+    // The entry counts its answers itself.
+    if slot != Outcome::Answered.slot() {
+        account::count(skb, kind, slot);
+    }
     trace::end();
     if slot == Outcome::Answered.slot()
         || slot == Outcome::AnsweredProbe.slot()
@@ -130,16 +145,8 @@ fn conclude(skb: *mut __sk_buff, kind: Kind, outcome: i32) -> i32 {
     NEXT
 }
 
-/// Whether an ARP frame is about none of our addresses, as far as can be seen in place. What cannot is left to the
-/// decision, which sees the same first.
-#[inline(always)]
-fn is_for_others(ctx: &TcContext) -> bool {
-    let ifindex = frame::arrival(ctx).ifindex;
-    frame::in_place::<{ arp::GLANCE_AT }, { arp::GLANCE_LEN }>(ctx)
-        .is_some_and(|part| verdict::arp::is_for_others(&arp::Glance::new(part), ifindex, &Kernel))
-}
-
-/// As [`is_for_others`], of neighbour discovery: apart, because its key would take too much of everybody's stack.
+/// Whether a message of neighbour discovery is about none of our addresses, as far as can be seen in place: apart, because
+/// its key would take too much of everybody's stack.
 #[inline(never)]
 fn is_for_others_v6(skb: *mut __sk_buff) -> bool {
     let ctx = &TcContext::new(skb);

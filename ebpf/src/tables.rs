@@ -1,5 +1,7 @@
 //! The maps. Names and layout are `lightship_abi`'s; capacities are set by the loader.
 
+mod fence;
+
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{
@@ -24,6 +26,8 @@ use lightship_abi::{
     verdict::{Leave, Station, Tables},
     wakeup::{CONFLICT_BYTES, RING_BYTES, Wakeup},
 };
+
+pub(crate) use fence::{leave_v4, leave_v6};
 
 #[btf_map]
 #[expect(non_upper_case_globals, reason = "the name is the map's, which is Cilium's")]
@@ -63,42 +67,6 @@ static lightship_outcomes: PerCpuArray<u64, { OUTCOME_SLOTS as usize }> = PerCpu
 #[btf_map]
 #[expect(non_upper_case_globals, reason = "the name is the map's")]
 static lightship_echo_buckets: PerCpuArray<u64, 1> = PerCpuArray::new();
-
-#[btf_map]
-#[expect(non_upper_case_globals, reason = "the name is the map's")]
-static lightship_holds_v4: HashMap<
-    ResponderV4Key,
-    HoldValue,
-    { DEFAULT_CAPACITY as usize },
-    { BPF_F_NO_PREALLOC as usize },
-> = HashMap::new();
-
-#[btf_map]
-#[expect(non_upper_case_globals, reason = "the name is the map's")]
-static lightship_holds_v6: HashMap<
-    ResponderV6Key,
-    HoldValue,
-    { DEFAULT_CAPACITY as usize },
-    { BPF_F_NO_PREALLOC as usize },
-> = HashMap::new();
-
-#[btf_map]
-#[expect(non_upper_case_globals, reason = "the name is the map's")]
-static lightship_tombstones_v4: HashMap<
-    ResponderV4Key,
-    Tombstone,
-    { DEFAULT_CAPACITY as usize },
-    { BPF_F_NO_PREALLOC as usize },
-> = HashMap::new();
-
-#[btf_map]
-#[expect(non_upper_case_globals, reason = "the name is the map's")]
-static lightship_tombstones_v6: HashMap<
-    ResponderV6Key,
-    Tombstone,
-    { DEFAULT_CAPACITY as usize },
-    { BPF_F_NO_PREALLOC as usize },
-> = HashMap::new();
 
 #[btf_map]
 #[expect(non_upper_case_globals, reason = "the name is the map's")]
@@ -158,7 +126,7 @@ static LIGHTSHIP_MAX_LIVENESS_NS: u64 = 0;
 pub(crate) struct Kernel;
 
 /// The counter of an entry. The kernel frees an entry only after the program has ended.
-pub(crate) struct Counter(*mut ResponderValue);
+pub(crate) struct Counter(pub(crate) *mut ResponderValue);
 
 impl Counter {
     #[inline(always)]
@@ -214,22 +182,22 @@ impl Tables for Kernel {
 
     #[inline(always)]
     fn hold_v4(&self, key: &ResponderV4Key) -> HoldValue {
-        lightship_holds_v4.get_ptr(key).map_or(HoldValue::UNKNOWN, copy)
+        fence::hold_v4(key)
     }
 
     #[inline(always)]
     fn hold_v6(&self, key: &ResponderV6Key) -> HoldValue {
-        lightship_holds_v6.get_ptr(key).map_or(HoldValue::UNKNOWN, copy)
+        fence::hold_v6(key)
     }
 
     #[inline(always)]
     fn tombstone_v4(&self, key: &ResponderV4Key) -> Tombstone {
-        lightship_tombstones_v4.get_ptr(key).map_or(Tombstone::NONE, copy)
+        fence::tombstone_v4(key)
     }
 
     #[inline(always)]
     fn tombstone_v6(&self, key: &ResponderV6Key) -> Tombstone {
-        lightship_tombstones_v6.get_ptr(key).map_or(Tombstone::NONE, copy)
+        fence::tombstone_v6(key)
     }
 
     #[inline(always)]
@@ -272,30 +240,6 @@ impl Tables for Kernel {
 fn copy<V: Copy>(value: *const V) -> V {
     // SAFETY: the pointer came from a map and is valid while the program runs; every bit pattern is a value.
     unsafe { value.read_volatile() }
-}
-
-/// Leaves a tombstone. Without a place for it nor memory to make one, the entry itself goes: better silent than two.
-#[inline(always)]
-pub(crate) fn leave_v4(key: &ResponderV4Key, tombstone: &Tombstone) {
-    if let Some(place) = lightship_tombstones_v4.get_ptr_mut(key) {
-        // SAFETY: the pointer came from the map and is valid while the program runs.
-        unsafe { place.write_volatile(*tombstone) };
-    } else if lightship_tombstones_v4.insert(key, tombstone, 0).is_err() {
-        // Gone already is as good.
-        let _ = cilium_l2_responder_v4.remove(key);
-    }
-}
-
-/// As [`leave_v4`].
-#[inline(always)]
-pub(crate) fn leave_v6(key: &ResponderV6Key, tombstone: &Tombstone) {
-    if let Some(place) = lightship_tombstones_v6.get_ptr_mut(key) {
-        // SAFETY: the pointer came from the map and is valid while the program runs.
-        unsafe { place.write_volatile(*tombstone) };
-    } else if lightship_tombstones_v6.insert(key, tombstone, 0).is_err() {
-        // Gone already is as good.
-        let _ = cilium_l2_responder_v6.remove(key);
-    }
 }
 
 /// Tells user space; a record that finds no room is lost.

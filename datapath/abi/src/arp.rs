@@ -38,9 +38,22 @@ pub enum Unfit {
     Operation,
 }
 
-/// The part of a frame that tells which addresses it is about, which is all that a frame about others' pays for.
+/// What tells which addresses a frame is about: all that a frame about others' pays for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Glance([u8; GLANCE_LEN]);
+pub struct Glance {
+    operation: [u8; 2],
+    sender: [u8; 4],
+    target: [u8; 4],
+}
+
+/// The two addresses of a frame, their octets as they lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The sender's.
+    pub sender: u32,
+    /// The one that is asked for.
+    pub target: u32,
+}
 
 /// Where the Ethernet source is in a frame.
 pub const SOURCE_AT: usize = 6;
@@ -54,46 +67,56 @@ pub const SENDER_AT: usize = 28;
 /// Where the address is that is asked for.
 pub const TARGET_AT: usize = 38;
 
-/// Where the part begins that [`Glance`] is made of.
-pub const GLANCE_AT: usize = 20;
-
-/// How long that part is.
-pub const GLANCE_LEN: usize = FRAME_LEN - GLANCE_AT;
+const OPERATION_AT: usize = 20;
 
 impl Glance {
-    /// The part of a frame from [`GLANCE_AT`] on.
+    /// What a frame tells whose octet at each place is `octet`'s: ten are asked for.
     #[inline(always)]
     #[must_use]
-    pub const fn new(part: [u8; GLANCE_LEN]) -> Self {
-        Self(part)
+    pub fn by(octet: impl Fn(usize) -> u8) -> Self {
+        Self {
+            operation: core::array::from_fn(|at| octet(OPERATION_AT + at)),
+            sender: core::array::from_fn(|at| octet(SENDER_AT + at)),
+            target: core::array::from_fn(|at| octet(TARGET_AT + at)),
+        }
     }
 
-    /// The part of a whole frame.
+    /// What a frame tells.
     #[inline(always)]
     #[must_use]
     pub fn of(frame: &[u8; FRAME_LEN]) -> Self {
-        Self(core::array::from_fn(|at| frame[GLANCE_AT + at]))
+        Self::by(|at| frame[at])
     }
 
     /// The address that the sender says it has; 0.0.0.0 if it says of none (RFC 5227 §1.1).
     #[inline(always)]
     #[must_use]
     pub const fn sender(&self) -> [u8; 4] {
-        [self.0[8], self.0[9], self.0[10], self.0[11]]
+        self.sender
     }
 
     /// The address that is asked for, or the one that an answer is for.
     #[inline(always)]
     #[must_use]
     pub const fn target(&self) -> [u8; 4] {
-        [self.0[18], self.0[19], self.0[20], self.0[21]]
+        self.target
+    }
+
+    /// Both.
+    #[inline(always)]
+    #[must_use]
+    pub const fn pair(&self) -> Pair {
+        Pair {
+            sender: u32::from_ne_bytes(self.sender()),
+            target: u32::from_ne_bytes(self.target()),
+        }
     }
 
     /// Whether this is an answer, which asks for nothing.
     #[inline(always)]
     #[must_use]
     pub const fn is_reply(&self) -> bool {
-        self.0[0] == 0 && self.0[1] == REPLY
+        self.operation[0] == 0 && self.operation[1] == REPLY
     }
 }
 

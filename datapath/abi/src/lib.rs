@@ -29,3 +29,4 @@ pub mod suffix;
 pub mod trace;
 pub mod verdict;
 pub mod wakeup;
+pub mod yielded;

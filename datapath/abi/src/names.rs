@@ -31,6 +31,9 @@ pub const OUTCOMES_V6: &str = "lightship_outcomes_v6";
 /// Which last two octets the addresses of IPv4 entries have: see [`crate::suffix`]. Only user space writes it.
 pub const SUFFIXES_V4: &str = "lightship_suffixes_v4";
 
+/// Which IPv4 entries may have yielded: see [`crate::yielded`]. The program raises flags; user space brings them in step.
+pub const YIELDED_V4: &str = "lightship_yielded_v4";
+
 /// Whose frames somebody wants to see at the moment: see [`crate::trace`].
 pub const TRACE: &str = "lightship_trace";
 

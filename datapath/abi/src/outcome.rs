@@ -124,6 +124,7 @@ const _: () = assert!(Outcome::ALL.len() <= OUTCOME_SLOTS as usize);
 #[repr(C)]
 pub struct EntryOutcomes {
     /// How many frames ended in which outcome, by its slot. Only the kernel counts, by atomic additions.
+    /// [`Outcome::Answered`] is counted in the entry itself, and not here.
     pub frames: [u64; OUTCOME_SLOTS as usize],
     /// When user space was last told that a stranger says to have the address, `CLOCK_MONOTONIC` in nanoseconds.
     pub stranger_told_ns: u64,

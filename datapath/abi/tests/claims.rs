@@ -21,8 +21,8 @@ use lightship_abi::{
     outcome::Outcome,
     verdict::{
         Arrival, Station, Verdict, arp,
-        ndp::hear,
-        told::{Judgement, judge},
+        ndp::{decide, hear},
+        told::{Judgement, Teller, judge},
     },
 };
 use model::{Icmp6, advertisement};
@@ -203,6 +203,24 @@ proptest! {
         }
         let told = Icmp6 { from: case.source.0, ..told };
         check(&case, told_by_advertisement(&told.frame(), &case.node));
+    }
+
+    #[test]
+    fn who_asks_from_our_address_is_judged_and_not_answered(from in prop::sample::select(vec![MEMBER, STRANGER])) {
+        let mut asked = model::solicitation(from.0, VIP6.into(), VIP6.into(), &[]);
+        let frame = asked.frame();
+        let mut head = [0; ndp::FRAME_LEN];
+        head[..HEAD_LEN].copy_from_slice(&frame[..HEAD_LEN]);
+        let arrival = Arrival { ifindex: IFINDEX, length: frame.len() };
+        let verdict = decide(&mut head, arrival, &Rest(&frame), &ALIVE);
+        prop_assert_eq!(verdict, Verdict::Judge(Teller::writing(from)));
+        // To all, an advertisement may not say that it was solicited (RFC 4861 §7.1.2).
+        let to = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        asked = advertisement((model::stations(to), from.0), ("fe80::2".parse().expect("an address"), to), 0x60, VIP6.into());
+        let frame = asked.frame();
+        head[..HEAD_LEN].copy_from_slice(&frame[..HEAD_LEN]);
+        let arrival = Arrival { ifindex: IFINDEX, length: frame.len() };
+        prop_assert_eq!(hear(&head, arrival, &Rest(&frame), &ALIVE), Err(Outcome::PassedMalformed));
     }
 
     #[test]

@@ -4,13 +4,13 @@
 mod node;
 
 use lightship_abi::{
-    arp::{FRAME_LEN, gratuitous},
+    arp::{FRAME_LEN, Glance, Pair, gratuitous, probe},
     mac::MacAddress,
     outcome::Outcome,
     signal::{self, Signal},
     verdict::{Verdict, arp},
 };
-use node::{ALIVE, IFINDEX, Node, ORDER, OURS, SILENT, VIP};
+use node::{ALIVE, FENCED, IFINDEX, Node, ORDER, OURS, SILENT, VIP};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +122,30 @@ proptest! {
         }
     }
 
+    /// The program answers most requests on a way of its own: by it nothing is answered otherwise, and nothing more.
+    #[test]
+    fn what_is_answered_at_once_is_what_is_answered(
+        asks in request_for_us(),
+        seen: (bool, bool),
+        operation in prop_oneof![3 => Just(1_u8), 1 => 0..4_u8],
+        probes: bool,
+        node in prop::sample::select(vec![ALIVE, ALIVE, SILENT, FENCED, Node { mac: None, ..ALIVE }]),
+    ) {
+        let mut before = frame(&asks);
+        before[21] = operation;
+        let padding = || probes.then(|| Signal::Probe(7).to_bytes());
+        let pair = Glance::of(&before).pair();
+        let changed = |as_it_is, word: u32| if as_it_is { word } else { word ^ 1 };
+        let pair = Pair { sender: changed(seen.0, pair.sender), target: changed(seen.1, pair.target) };
+        let (mut whole, mut head) = (before, before);
+        let verdict = arp::decide(&mut whole, IFINDEX, padding, &node);
+        let at_once = arp::answer_at_once(&mut head, (pair, IFINDEX, ()), padding, &node);
+        prop_assert_eq!(at_once.is_some(), seen == (true, true) && verdict == Verdict::Answer(()));
+        if at_once.is_some() {
+            prop_assert_eq!(head, whole);
+        }
+    }
+
     #[test]
     fn a_silent_agent_answers_nothing(asks in request_for_us()) {
         let mut bytes = frame(&asks);
@@ -143,7 +167,7 @@ fn a_probe_is_answered() {
 }
 
 #[test]
-fn the_announcement_is_that_of_rfc_5227_with_the_claim_in_its_padding() {
+fn announcement_and_probe_are_those_of_rfc_5227_with_the_claim_in_the_padding() {
     let announced = gratuitous(OURS, VIP, ORDER, MacAddress::BROADCAST);
     let asks = Asks {
         ethernet: ([0xff; 6], OURS.0),
@@ -152,6 +176,12 @@ fn the_announcement_is_that_of_rfc_5227_with_the_claim_in_its_padding() {
         target: VIP,
     };
     assert_eq!(announced[..FRAME_LEN], frame(&asks));
+    let probed = probe(OURS, VIP, Some(Signal::Probe(7)), MacAddress::BROADCAST);
+    let anonymous = Asks {
+        sender: (OURS.0, [0; 4]),
+        ..asks
+    };
+    assert_eq!(probed[..FRAME_LEN], frame(&anonymous), "it leaves no trace");
     let (claim, zeros) = announced[FRAME_LEN..].split_at(signal::LEN);
     assert_eq!(claim, Signal::Claim(ORDER).to_bytes());
     assert_eq!(zeros, [0; 2]);

@@ -1,6 +1,7 @@
 //! clsact: a filter of our own priority and handle for each interface. A filter lives until it is removed; pinning its
 //! program beside the maps is how the next process, and a cleanup, know where to look.
 //!
+//! While the kernel adds the qdisc to a device, it drops what the device sends in that moment.
 //! The qdisc stays when the filter goes: others may have put theirs there meanwhile, and an empty one does nothing.
 
 use std::{fs, io, mem};

@@ -10,11 +10,13 @@ use lightship_abi::{
     names::{
         ECHO_BUCKETS, HOLDS_V4, HOLDS_V6, INTERFACES, LIVENESS, OUTCOMES, OUTCOMES_V4, OUTCOMES_V6,
         RESPONDER_V4, RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, TOMBSTONES_V6, TRACE, TRACED, WAKEUPS,
+        YIELDED_V4,
     },
     outcome::{ENTRY_OUTCOMES_LEN, OUTCOME_SLOTS},
     suffix,
     trace::{self, FILTER_LEN},
     wakeup::RING_BYTES,
+    yielded,
 };
 
 use super::MapsError;
@@ -39,7 +41,7 @@ impl Layout {
     #[expect(clippy::cast_possible_truncation, reason = "lengths of small values")]
     fn expected(name: &str) -> Self {
         let (kind, key_size, value_size) = match name {
-            LIVENESS | SUFFIXES_V4 => (MapType::Array, 4, 8),
+            LIVENESS | SUFFIXES_V4 | YIELDED_V4 => (MapType::Array, 4, 8),
             TRACE => (MapType::Array, 4, FILTER_LEN as u32),
             OUTCOMES | ECHO_BUCKETS => (MapType::PerCpuArray, 4, 8),
             INTERFACES => (MapType::Hash, 4, 8),
@@ -103,6 +105,7 @@ pub(crate) fn adopt(loader: &mut EbpfLoader<'_>, pins: &Pins, capacity: u32) -> 
                 WAKEUPS => info.max_entries() == RING_BYTES,
                 TRACED => info.max_entries() == trace::RING_BYTES,
                 SUFFIXES_V4 => info.max_entries() == suffix::WORDS,
+                YIELDED_V4 => info.max_entries() == yielded::SLOTS,
                 _ => true,
             };
             let fits = found == expected && sized;

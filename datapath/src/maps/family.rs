@@ -12,7 +12,7 @@ use lightship_abi::{
     outcome::{ENTRY_OUTCOMES_LEN, EntryOutcomes, Outcome},
 };
 
-use super::{MapsError, absent_is_fine, found, means};
+use super::{MapsError, absent_is_fine, entries_of, found, means};
 use crate::{
     entry::Entry,
     plan::{Fence, Hold, Kept},
@@ -86,6 +86,16 @@ impl<K: Pod + Ord> Family<K> {
         self.responder.keys().collect::<Result<_, _>>().map_err(read)
     }
 
+    /// The keys under which a tombstone was left.
+    pub(super) fn yielded(&self) -> Result<Vec<K>, MapsError> {
+        let read = |source| MapsError::Read(self.names.tombstones, source);
+        let items: Vec<_> = self.tombstones.iter().collect::<Result<_, _>>().map_err(read)?;
+        let left = items
+            .into_iter()
+            .filter(|(_, value)| Tombstone::from_bytes(value).is_some());
+        Ok(left.map(|(key, _)| key).collect())
+    }
+
     fn make_place(&mut self, key: K) -> Result<(), MapsError> {
         present_is_fine(
             self.outcomes.insert(key, NO_OUTCOMES, NO_EXIST),
@@ -131,7 +141,11 @@ impl<K: Pod + Ord> Family<K> {
         &self,
         counted: &mut BTreeMap<Entry, BTreeMap<Outcome, u64>>,
     ) -> Result<(), MapsError> {
-        counted.extend(outcomes_of(&self.outcomes, self.names.outcomes, self.entry)?);
+        counted.extend(outcomes_of(
+            (&self.outcomes, self.names.outcomes),
+            (&self.responder, self.names.responder),
+            self.entry,
+        )?);
         Ok(())
     }
 
@@ -164,10 +178,10 @@ impl<K: Pod + Ord> Family<K> {
     }
 }
 
-/// Reads what became of the frames about each entry: outcomes that never were are left out.
+/// Reads what became of the frames about each entry, whose answers it counts itself: outcomes that never were are left out.
 pub(super) fn outcomes_of<K: Pod>(
-    map: &HashMap<MapData, K, [u8; ENTRY_OUTCOMES_LEN]>,
-    name: &'static str,
+    (map, name): (&HashMap<MapData, K, [u8; ENTRY_OUTCOMES_LEN]>, &'static str),
+    (responder, of_responder): (&HashMap<MapData, K, u64>, &'static str),
     entry: fn(K) -> Entry,
 ) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
     let read = |item: Result<(K, [u8; ENTRY_OUTCOMES_LEN]), MapError>| {
@@ -175,10 +189,20 @@ pub(super) fn outcomes_of<K: Pod>(
         let frames = Outcome::ALL
             .into_iter()
             .map(|outcome| (outcome, EntryOutcomes::frames_in(&value, outcome)))
-            .filter(|(_, frames)| *frames != 0);
+            .filter(|(outcome, frames)| *frames != 0 && *outcome != Outcome::Answered);
         Ok((entry(key), frames.collect()))
     };
-    map.iter().map(read).collect()
+    let mut counted: BTreeMap<Entry, BTreeMap<Outcome, u64>> =
+        map.iter().map(read).collect::<Result<_, _>>()?;
+    for (entry, answered) in entries_of(responder, of_responder, entry)? {
+        if answered != 0 {
+            counted
+                .entry(entry)
+                .or_default()
+                .insert(Outcome::Answered, answered);
+        }
+    }
+    Ok(counted)
 }
 
 fn present_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), MapsError> {

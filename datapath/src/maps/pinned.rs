@@ -69,22 +69,24 @@ pub fn dump_v6(bpffs: &Path) -> Result<BTreeMap<Entry, u64>, MapsError> {
 /// # Errors
 /// If a map is there and cannot be read.
 pub fn outcomes(bpffs: &Path) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
-    let mut counted = read_outcomes(bpffs, OUTCOMES_V4, Entry::from_v4)?;
-    counted.extend(read_outcomes(bpffs, OUTCOMES_V6, Entry::from_v6)?);
+    let mut counted = read_outcomes(bpffs, (OUTCOMES_V4, RESPONDER_V4), Entry::from_v4)?;
+    counted.extend(read_outcomes(bpffs, (OUTCOMES_V6, RESPONDER_V6), Entry::from_v6)?);
     Ok(counted)
 }
 
 fn read_outcomes<K: Pod>(
     bpffs: &Path,
-    name: &'static str,
+    (name, of_responder): (&'static str, &'static str),
     entry: fn(K) -> Entry,
 ) -> Result<BTreeMap<Entry, BTreeMap<Outcome, u64>>, MapsError> {
-    let pin = Pins::new(bpffs).map(name);
-    if !pin.exists() {
+    let pins = Pins::new(bpffs);
+    let (pin, responder) = (pins.map(name), pins.map(of_responder));
+    if !pin.exists() || !responder.exists() {
         return Ok(BTreeMap::new());
     }
     let map = open(&pin).map_err(|source| MapsError::Open(name, source))?;
-    outcomes_of(&map, name, entry)
+    let responder = open(&responder).map_err(|source| MapsError::Open(of_responder, source))?;
+    outcomes_of((&map, name), (&responder, of_responder), entry)
 }
 
 fn dump<K: Pod>(

@@ -4,6 +4,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod other_owner;
+pub(crate) mod prober;
 
 use std::{
     io::ErrorKind,

@@ -2,7 +2,7 @@
 
 use super::{Key as _, Tables, Verdict, told::Teller};
 use crate::{
-    arp::{self, FRAME_LEN, Glance, Operation, Unfit},
+    arp::{self, FRAME_LEN, Glance, Operation, Pair, Unfit},
     layout::ResponderV4Key,
     liveness::Gate,
     mac::MacAddress,
@@ -11,22 +11,18 @@ use crate::{
 };
 
 /// How a frame is about one of our addresses.
-enum About<E> {
+#[derive(Debug, PartialEq, Eq)]
+pub enum About<E> {
     /// It tells of it: its sender says to have it.
     Told,
     /// It asks for it.
     Asked(ResponderV4Key, E),
 }
 
-/// Whether a frame is about none of our addresses on `ifindex`, by the part of it that tells.
+/// How a frame is about one of our addresses on `ifindex`, by the part of it that tells; none if it is about others'. Who
+/// says to have one of ours is looked at first, whatever it asks.
 #[inline(always)]
-pub fn is_for_others<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> bool {
-    about(glance, ifindex, tables).is_none()
-}
-
-/// Who says to have one of our addresses is looked at first, whatever it asks.
-#[inline(always)]
-fn about<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> Option<About<T::Entry>> {
+pub fn about<T: Tables>(glance: &Glance, ifindex: u32, tables: &T) -> Option<About<T::Entry>> {
     let sender = ResponderV4Key::new(glance.sender(), ifindex);
     let target = ResponderV4Key::new(glance.target(), ifindex);
     if sender.ip4 != 0 && tables.is_entry_v4(&sender) {
@@ -56,15 +52,50 @@ pub fn decide<T: Tables>(
         Err(Unfit::Malformed) => return Verdict::Pass(Outcome::PassedMalformed),
         Err(Unfit::Operation) => return Verdict::Pass(Outcome::PassedOperation),
     };
-    let (key, entry) = match about {
+    match about {
         About::Told => {
             let (source, hardware) = (arp::source(frame), arp::sender_hardware(frame));
-            return Verdict::Judge(teller(source, hardware, padding()));
+            Verdict::Judge(teller(source, hardware, padding()))
         }
         // A reply is about its sender alone.
-        About::Asked(..) if operation == Operation::Reply => return Verdict::Pass(Outcome::PassedNoEntry),
-        About::Asked(key, entry) => (key, entry),
+        About::Asked(..) if operation == Operation::Reply => Verdict::Pass(Outcome::PassedNoEntry),
+        About::Asked(key, entry) => answer(frame, key, entry, padding, tables),
+    }
+}
+
+/// Decides about a frame that was seen to ask for an entry before it was read: answers it, or says that all of it is to be
+/// looked at by [`decide`]. Its bytes may have changed since, where a sender shares them with the kernel: it is gone by
+/// what was read.
+#[inline(always)]
+pub fn answer_at_once<T: Tables>(
+    frame: &mut [u8; FRAME_LEN],
+    (seen, ifindex, entry): (Pair, u32, T::Entry),
+    padding: impl FnOnce() -> Option<[u8; signal::LEN]>,
+    tables: &T,
+) -> Option<T::Entry> {
+    if Glance::of(frame).pair() != seen || arp::parse(frame) != Ok(Operation::Request) {
+        return None;
+    }
+    let key = ResponderV4Key {
+        ip4: seen.target,
+        ifindex,
     };
+    match answer(frame, key, entry, padding, tables) {
+        Verdict::Answer(entry) => Some(entry),
+        _ => None,
+    }
+}
+
+/// Decides about a sound request for an entry, and makes the frame the reply if the verdict is to answer.
+#[inline(always)]
+fn answer<T: Tables>(
+    frame: &mut [u8; FRAME_LEN],
+    key: ResponderV4Key,
+    entry: T::Entry,
+    padding: impl FnOnce() -> Option<[u8; signal::LEN]>,
+    tables: &T,
+) -> Verdict<T::Entry> {
+    let ifindex = key.ifindex;
     let Some(mac) = tables.interface(ifindex) else {
         return Verdict::Pass(Outcome::PassedUnknownInterface);
     };

@@ -93,6 +93,17 @@ pub(crate) const ALIVE: Node = Node {
     mac: Some(OURS),
 };
 
+/// It yielded to a claim that its binding does not beat.
+pub(crate) const FENCED: Node = Node {
+    tombstone: Tombstone {
+        order: Order { epoch: 6, rank: 0 },
+        time_ns: NOW,
+        mac: MEMBER,
+        pad: [0; 2],
+    },
+    ..ALIVE
+};
+
 pub(crate) const SILENT: Node = Node {
     gate: Gate::Closed,
     ..ALIVE

@@ -1,0 +1,174 @@
+//! What is found pinned: adopted, made anew or refused; and what a cleanup leaves of it.
+#![expect(clippy::expect_used, reason = "a test's own tools may fail loudly")]
+
+mod sandbox;
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use aya::maps::{Array, HashMap};
+use lightship_abi::names::{INTERFACES, RESPONDER_V4, SUFFIXES_V4, YIELDED_V4};
+use lightship_datapath::{Datapath, OpenError, Options, cleanup, maps, plan::Action};
+use sandbox::{
+    BPFFS, Station,
+    agent::{HOLD, SOON, VIP, VIP6, ask, desired, desired_of, entry, open, programs_on, reconcile, vip},
+    enter, joined_groups, pinned,
+};
+
+#[test]
+fn a_pin_in_the_place_of_a_link_is_refused_with_its_path_and_left() {
+    enter();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    drop(datapath);
+    let pin = PathBuf::from(BPFFS).join("lightship/ingress_4000000");
+    let foreign: HashMap<_, u32, u32> = HashMap::create(1, 0).expect("a map");
+    foreign.pin(&pin).expect("pinned");
+    let refused = Datapath::open(&Options::default()).err().expect("refused");
+    assert!(
+        matches!(refused, OpenError::Attach(_)) && refused.to_string().contains(&pin.display().to_string()),
+        "{refused}"
+    );
+    assert!(pin.exists(), "it is not ours to remove");
+    assert!(
+        ask(&Station::on("far"), VIP, SOON).is_some(),
+        "what answered goes on answering"
+    );
+}
+
+#[test]
+fn a_map_of_another_layout_is_refused_and_left() {
+    enter();
+    let shared = PathBuf::from(BPFFS).join("tc/globals");
+    fs::create_dir_all(&shared).expect("a directory");
+    let foreign: HashMap<_, u64, u32> = HashMap::create(16, 0).expect("a map");
+    foreign.pin(shared.join(RESPONDER_V4)).expect("pinned");
+    let refused = Datapath::open(&Options::default()).err().expect("refused");
+    assert!(matches!(refused, OpenError::Maps(_)), "{refused:?}");
+    let said = refused.to_string();
+    assert!(
+        said.contains("values of 4 bytes") && said.contains("remove the pin"),
+        "{said}"
+    );
+    assert!(shared.join(RESPONDER_V4).exists());
+}
+
+#[test]
+fn a_map_of_ours_from_another_version_is_made_anew() {
+    enter();
+    let own = PathBuf::from(BPFFS).join("lightship");
+    fs::create_dir_all(&own).expect("a directory");
+    let earlier: HashMap<_, u32, u32> = HashMap::create(16, 0).expect("a map");
+    earlier.pin(own.join(INTERFACES)).expect("pinned");
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    assert!(ask(&Station::on("far"), VIP, SOON).is_some());
+}
+
+#[test]
+fn a_map_of_ours_of_another_size_is_made_anew() {
+    enter();
+    let own = PathBuf::from(BPFFS).join("lightship");
+    fs::create_dir_all(&own).expect("a directory");
+    for name in [SUFFIXES_V4, YIELDED_V4] {
+        let smaller: Array<_, u64> = Array::create(16, 0).expect("a map");
+        smaller.pin(own.join(name)).expect("pinned");
+    }
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    let listed = maps::list(Path::new(BPFFS)).expect("a list");
+    let capacity = |name| {
+        listed
+            .iter()
+            .find(|map| map.name == name)
+            .expect("a map")
+            .capacity
+    };
+    assert_eq!([SUFFIXES_V4, YIELDED_V4].map(capacity), [1024, 8193]);
+    assert!(ask(&Station::on("far"), VIP, SOON).is_some());
+}
+
+#[test]
+fn a_map_of_another_capacity_is_adopted_and_a_full_one_says_so() {
+    enter();
+    drop(
+        Datapath::open(&Options {
+            map_capacity: 1,
+            ..Options::default()
+        })
+        .expect("a data path"),
+    );
+    let mut datapath = open();
+    assert_eq!(maps::list(Path::new(BPFFS)).expect("a list")[0].capacity, 1);
+    let second = entry(Ipv4Addr::new(10, 0, 10, 1));
+    let failures = datapath.execute(&[Action::AddEntry(vip(), HOLD), Action::AddEntry(second, HOLD)]);
+    let said = failures.first().expect("a failure").to_string();
+    assert!(failures.len() == 1 && said.contains("it is full"), "{said}");
+}
+
+#[test]
+fn no_bpffs_is_one_sentence_with_the_remedy() {
+    enter();
+    let options = Options {
+        bpffs: "/proc".into(),
+        ..Options::default()
+    };
+    let refused = Datapath::open(&options).err().expect("refused").to_string();
+    assert_eq!(
+        refused,
+        "failed to find bpffs at /proc: mount it with 'mount -t bpf bpf /proc'"
+    );
+}
+
+#[test]
+fn cleanup_leaves_nothing() {
+    enter();
+    // The kernel may put things of its own into a new bpffs.
+    let before = pinned();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired_of(&[VIP.into(), VIP6.into()]));
+    let names: Vec<_> = maps::list(Path::new(BPFFS))
+        .expect("a list")
+        .into_iter()
+        .map(|map| map.elements)
+        .collect();
+    assert_eq!(
+        names,
+        [1, 1, 1, 1, 32, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1024, 8193, 1, 0],
+        "addresses of both families, interfaces, liveness, outcomes, echo buckets, holds, tombstones, members, wake-ups, \
+         outcomes of both families, suffixes, flags of what yielded, the filter of a trace, traced frames"
+    );
+    drop(datapath);
+    assert_eq!(programs_on("near").len(), 1);
+    let removed = cleanup(Path::new(BPFFS)).expect("a cleanup");
+    assert_eq!(
+        removed.len(),
+        1 + 18 + 3,
+        "a link, eighteen maps, three directories: {removed:?}"
+    );
+    assert_eq!(pinned(), before);
+    assert_eq!(joined_groups(), [] as [&str; 0], "no group is left");
+    let bound = Instant::now() + SOON;
+    while !programs_on("near").is_empty() {
+        assert!(
+            Instant::now() < bound,
+            "a link without a pin goes as soon as the kernel gets to it"
+        );
+    }
+    assert_eq!(cleanup(Path::new(BPFFS)).expect("again"), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn cleanup_leaves_what_others_pinned() {
+    enter();
+    drop(open());
+    let others = PathBuf::from(BPFFS).join("tc/globals/of_others");
+    let map: HashMap<_, u32, u32> = HashMap::create(1, 0).expect("a map");
+    map.pin(&others).expect("pinned");
+    cleanup(Path::new(BPFFS)).expect("a cleanup");
+    assert!(others.exists());
+}
