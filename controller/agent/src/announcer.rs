@@ -1,5 +1,5 @@
 //! The announcer: what this node answers for and its devices in, entries in the kernel and frames on the wire out. It owns the
-//! datapath.
+//! way into the kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,10 +12,11 @@ use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
 use lightship_datapath::probe::{Question, To};
-use lightship_datapath::{Datapath, Entry, Failure, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
+use lightship_datapath::{Entry, Failure, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
 use tracing::{debug, info, warn};
 
 use crate::error::Error;
+use crate::host::Kernel;
 use crate::inventory;
 use crate::metrics::{AddressMetrics, Metrics};
 use crate::standing::Standing;
@@ -25,7 +26,7 @@ use crate::wanted::{Ground, wanted};
 /// Keeps the kernel in step with what this node answers for.
 pub(crate) struct Announcer {
     selection: Selection,
-    datapath: Datapath,
+    kernel: Box<dyn Kernel>,
     metrics: Metrics,
     address_metrics: AddressMetrics,
     devices: Vec<Device>,
@@ -40,14 +41,14 @@ impl Announcer {
     /// An announcer that answers nothing yet; what the kernel holds stays until every lease was seen.
     pub(crate) fn new(
         selection: Selection,
-        datapath: Datapath,
+        kernel: Box<dyn Kernel>,
         metrics: Metrics,
         address_metrics: AddressMetrics,
         announce_interval: Duration,
     ) -> Self {
         Self {
             selection,
-            datapath,
+            kernel,
             metrics,
             address_metrics,
             devices: Vec::new(),
@@ -65,7 +66,7 @@ impl Announcer {
 
     /// What an earlier run left in the kernel, by address.
     pub(crate) fn held(&self) -> Result<BTreeMap<IpAddr, Order>, Error> {
-        let observed = self.datapath.observe().map_err(Error::Observe)?;
+        let observed = self.kernel.observe().map_err(Error::Observe)?;
         let mut held: BTreeMap<IpAddr, Order> = BTreeMap::new();
         for (entry, kept) in observed.entries {
             let order = kept.fence.hold.map(|hold| hold.order).unwrap_or_default();
@@ -75,11 +76,6 @@ impl Announcer {
             }
         }
         Ok(held)
-    }
-
-    /// The datapath's other ends: what the program tells, and what is heard on the wire.
-    pub(crate) fn datapath(&mut self) -> &mut Datapath {
-        &mut self.datapath
     }
 
     /// Takes in the node's devices; returns the interfaces a policy may mean.
@@ -114,12 +110,12 @@ impl Announcer {
 
     /// Tells the responder that this agent lives, and takes in what it counted.
     pub(crate) fn beat(&mut self) -> Result<(), Error> {
-        self.datapath.beat().map_err(Error::Beat)?;
+        self.kernel.beat().map_err(Error::Beat)?;
         self.metrics
-            .counted(&self.datapath.counters().map_err(Error::Beat)?);
+            .counted(&self.kernel.counters().map_err(Error::Beat)?);
         if self.address_metrics == AddressMetrics::Shown {
             self.metrics
-                .counted_by_address(&self.datapath.entry_counters().map_err(Error::Beat)?);
+                .counted_by_address(&self.kernel.entry_counters().map_err(Error::Beat)?);
         }
         Ok(())
     }
@@ -132,7 +128,7 @@ impl Announcer {
         traces: &mut Traces,
         now: Instant,
     ) -> Result<(), Error> {
-        let observed = self.datapath.observe().map_err(Error::Observe)?;
+        let observed = self.kernel.observe().map_err(Error::Observe)?;
         self.tell_yields(standing, &observed, now);
         let revision = standing.revision();
         let kernel_now = monotonic_ns();
@@ -250,7 +246,7 @@ impl Announcer {
 
     /// Sends the claim of an entry to one station.
     pub(crate) fn claim_to(&self, entry: Entry, order: Order, to: Mac) {
-        if let Err(error) = self.datapath.claim_to(entry, order, MacAddress(to.0)) {
+        if let Err(error) = self.kernel.claim_to(entry, order, MacAddress(to.0)) {
             let error = &error as &dyn std::error::Error;
             warn!(error, %entry, "a claim was not sent");
         }
@@ -290,7 +286,7 @@ impl Announcer {
                 _ => {}
             }
         }
-        let failures = self.datapath.execute(actions);
+        let failures = self.kernel.execute(actions);
         for failure in &failures {
             let error = failure as &dyn std::error::Error;
             warn!(error, action = ?failure.action, "the kernel was not changed; it is tried again");

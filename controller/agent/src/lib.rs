@@ -9,6 +9,7 @@ mod error;
 mod findings;
 mod groups;
 mod heartbeat;
+mod host;
 mod inventory;
 mod metrics;
 mod node;
@@ -17,6 +18,7 @@ mod succession;
 mod traces;
 mod wanted;
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,20 +32,19 @@ use lightship_core::inventory::Inventory;
 use lightship_core::names::NodeName;
 use lightship_core::timing::LeaseTimings;
 use lightship_crd::{label, members};
-use lightship_datapath::devices::{Device, Selection, Watch};
+use lightship_datapath::Wakeup;
+use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::View;
-use lightship_datapath::probe::Probes;
-use lightship_datapath::{Datapath, Wakeup, Wakeups};
 use lightship_edge::watch::Seen;
 use lightship_edge::{Clock, Tracer};
 use prometheus_client::registry::Registry;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use error::Error;
+pub use host::{Host, Kernel, Wire};
 pub use lightship_datapath::{Hook, Ping};
 pub use metrics::AddressMetrics;
 
@@ -121,38 +122,40 @@ impl Agent {
     /// # Errors
     /// When the node lacks what the datapath needs.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        let clock = Clock::start();
-        let selection = selection(&self.options.devices);
-        let datapath = Datapath::open(&lightship_datapath::Options {
+        let options = lightship_datapath::Options {
             bpffs: self.options.bpffs.clone(),
             max_liveness: self.options.timings.lease_duration(),
             map_capacity: self.options.map_capacity,
             ping: self.options.ping,
             hook: self.options.hook,
-        })
-        .map_err(Error::Open)?;
+        };
+        // They end with this function, whichever way it ends.
+        let mut tasks = tokio::task::JoinSet::new();
+        let host = Host::open(&options, &mut tasks).await?;
+        self.run_on(host, stop).await
+    }
+
+    /// Runs until stopped on a host that may not be this process's node; nothing else of the node is touched.
+    ///
+    /// # Errors
+    /// When the host cannot be read at the start.
+    pub async fn run_on(self, host: Host, stop: CancellationToken) -> Result<(), Error> {
+        let clock = Clock::start();
         let mut announcer = Announcer::new(
-            selection,
-            datapath,
+            selection(&self.options.devices),
+            host.kernel,
             self.metrics.clone(),
             self.options.address_metrics,
             self.options.announce_interval,
         );
-        // Before anything is awaited: a responder that was about to fall silent goes on.
-        announcer.beat()?;
-        let watching = Watch::open().map_err(Error::Devices)?;
-        let present = watching.list().await.map_err(Error::Devices)?;
-        let mut probes = Probes::open().map_err(Error::Probes)?;
-        let wakeups = announcer.datapath().wakeups();
         let standing = Standing::new(self.options.node.clone(), announcer.held()?);
         // Whole from the first word: a node that told of no interface would lose what it holds.
-        let nics = announcer.observe_devices(present.clone());
+        let nics = announcer.observe_devices(host.devices.borrow().clone());
         let inventory = Inventory {
             run: Clock::wall().to_string(),
             ..announcer.inventory()
         };
         let (inventory_sender, inventory) = watch::channel(inventory);
-        let (device_sender, devices) = watch::channel(present);
         let namespace = self.options.namespace.clone();
         let heartbeat = Heartbeat::new(
             Arc::clone(&self.connections),
@@ -160,10 +163,9 @@ impl Agent {
             self.options.node.clone(),
             self.options.timings,
         );
-        // All end with this function, whichever way it ends.
+        // It ends with this function, whichever way it ends.
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(heartbeat.run(inventory));
-        tasks.spawn(follow(watching, device_sender));
         let mut node = Node {
             name: self.options.node.clone(),
             announcer,
@@ -177,15 +179,12 @@ impl Agent {
             reading: Reading::No,
             step: Step::default(),
         };
-        node.observe_nics(&mut probes, nics, clock.now());
-        let ends = Ends {
-            devices,
-            probes: probes.readable().map_err(Error::Readiness)?,
-            wakeups: wakeups
-                .map(Wakeups::readable)
-                .transpose()
-                .map_err(Error::Readiness)?,
+        let mut ends = Ends {
+            devices: host.devices,
+            wire: host.wire,
+            wakeups: host.wakeups,
         };
+        node.observe_nics(&mut *ends.wire, nics, clock.now());
         self.attend(node, ends, clock, &stop).await;
         info!("stops; the responder answers on until its liveness runs out or the next agent takes over");
         Ok(())
@@ -211,12 +210,8 @@ impl Agent {
                     log(node.announcer.beat());
                     continue;
                 }
-                Ok(mut ready) = ends.probes.readable_mut() => {
-                    // Before it is drained: what comes in meanwhile makes it ready again.
-                    ready.clear_ready();
-                    node.hear(ready.get_inner_mut(), clock.now());
-                }
-                wakeups = told(&mut ends.wakeups) => audit = node.wake(&wakeups, clock.now()),
+                () = poll_fn(|context| ends.wire.poll_heard(context)) => node.hear(&mut *ends.wire, clock.now()),
+                Some(wakeups) = ends.wakeups.next() => audit = node.wake(&wakeups, clock.now()),
                 Some(Ok(answered)) = node.requests.join_next() => {
                     node.answered(answered, clock.now());
                     // A node's death brings many answers, which are carried out together.
@@ -227,7 +222,7 @@ impl Agent {
                 () = clock.until(next_tick) => {
                     // Whatever came in before now counts as heard before now.
                     let now = clock.now();
-                    node.hear(ends.probes.get_mut(), now);
+                    node.hear(&mut *ends.wire, now);
                     node.standing.tick(now);
                 }
                 () = clock.until(next_step) => {}
@@ -245,7 +240,7 @@ impl Agent {
                 }
                 Ok(()) = ends.devices.changed() => {
                     let present = ends.devices.borrow_and_update().clone();
-                    node.observe_devices(ends.probes.get_mut(), present, clock.now());
+                    node.observe_devices(&mut *ends.wire, present, clock.now());
                 }
                 Ok(()) = connection.changed() => {
                     info!("the API server answers on another connection; leases are watched there");
@@ -257,7 +252,7 @@ impl Agent {
                     node.publish(clock.now());
                 }
             }
-            node.act(ends.probes.get_mut(), clock, audit);
+            node.act(&mut *ends.wire, clock, audit);
             self.ready.send_replace(node.standing.view() == View::Complete);
         }
     }
@@ -290,22 +285,8 @@ type Members = BoxStream<'static, Seen<ConfigMap>>;
 /// Where news comes from beside the API server.
 struct Ends {
     devices: watch::Receiver<Vec<Device>>,
-    probes: AsyncFd<Probes>,
-    wakeups: Option<AsyncFd<Wakeups>>,
-}
-
-/// What the program tells next.
-async fn told(wakeups: &mut Option<AsyncFd<Wakeups>>) -> Vec<Wakeup> {
-    let Some(wakeups) = wakeups else {
-        return std::future::pending().await;
-    };
-    match wakeups.readable_mut().await {
-        Ok(mut ready) => {
-            ready.clear_ready();
-            ready.get_inner_mut().drain()
-        }
-        Err(_) => std::future::pending().await,
-    }
+    wire: Box<dyn Wire>,
+    wakeups: BoxStream<'static, Vec<Wakeup>>,
 }
 
 fn observe_members(standing: &mut Standing, seen: Seen<ConfigMap>) {
@@ -333,36 +314,4 @@ fn selection(devices: &[String]) -> Selection {
     } else {
         Selection::Named(devices.to_vec())
     }
-}
-
-/// Passes the devices on whenever they change.
-async fn follow(mut watching: Watch, devices: watch::Sender<Vec<Device>>) {
-    loop {
-        let present = match watching.changed().await {
-            Ok(present) => present,
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "failed to follow the node's devices; the watch is opened anew"
-                );
-                let Some((reopened, present)) = reopen().await else {
-                    continue;
-                };
-                watching = reopened;
-                present
-            }
-        };
-        devices.send_if_modified(|known| {
-            let changed = *known != present;
-            *known = present;
-            changed
-        });
-    }
-}
-
-async fn reopen() -> Option<(Watch, Vec<Device>)> {
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let watching = Watch::open().ok()?;
-    let present = watching.list().await.ok()?;
-    Some((watching, present))
 }

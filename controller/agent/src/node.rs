@@ -11,7 +11,7 @@ use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Action, Heard, Nic, NicIndex};
 use lightship_datapath::devices::Device;
-use lightship_datapath::probe::{ProbeError, Probes};
+use lightship_datapath::probe::ProbeError;
 use lightship_datapath::{Entry, InterfaceIndex, Wakeup, WakeupKind};
 use lightship_edge::Clock;
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use crate::announcer::{Announcer, conflict};
 use crate::api::{Arbiter, Claimed, Read};
 use crate::error::Error;
 use crate::findings::Findings;
+use crate::host::Wire;
 use crate::metrics::Metrics;
 use crate::standing::Standing;
 use crate::succession::Claim;
@@ -79,9 +80,9 @@ pub(crate) enum Reading {
 
 impl Node {
     /// Carries out what was decided, and brings the kernel in step if that is due.
-    pub(crate) fn act(&mut self, probes: &mut Probes, clock: Clock, audit: Audit) {
+    pub(crate) fn act(&mut self, wire: &mut dyn Wire, clock: Clock, audit: Audit) {
         let now = clock.now();
-        self.perform(probes, now);
+        self.perform(wire, now);
         self.step.is_asked |= audit == Audit::Now;
         if self.next_step().is_some_and(|due| now >= due) {
             let carried_out = self.standing.revision();
@@ -89,7 +90,7 @@ impl Node {
                 .announcer
                 .reconcile(&mut self.standing, &mut self.traces, now);
             log(reconciled);
-            self.perform(probes, now);
+            self.perform(wire, now);
             let done = clock.now();
             self.step = Step {
                 carried_out,
@@ -105,7 +106,7 @@ impl Node {
         is_behind.then_some(self.step.rests)
     }
 
-    fn perform(&mut self, probes: &mut Probes, now: Instant) {
+    fn perform(&mut self, wire: &mut dyn Wire, now: Instant) {
         let mut has_news = false;
         for action in self.standing.take_actions() {
             match action {
@@ -117,12 +118,12 @@ impl Node {
                 } => {
                     self.traces.probed(to, address, now);
                     let question = self.announcer.question(nic, Some(to), address);
-                    self.sent(question.map(|question| probes.probe(&question, number)), address);
+                    self.sent(question.map(|question| wire.probe(&question, number)), address);
                 }
                 Action::Ask { nic, to, address } => {
                     self.traces.asked(address, now);
                     let question = self.announcer.question(nic, to, address);
-                    self.sent(question.map(|question| probes.ask(&question)), address);
+                    self.sent(question.map(|question| wire.ask(&question)), address);
                 }
                 Action::Claim {
                     primary,
@@ -201,8 +202,8 @@ impl Node {
     }
 
     /// Takes in what was heard on the wire.
-    pub(crate) fn hear(&mut self, probes: &mut Probes, now: Instant) {
-        let drained = probes.drain();
+    pub(crate) fn hear(&mut self, wire: &mut dyn Wire, now: Instant) {
+        let drained = wire.drain();
         if drained.lost > 0 {
             self.standing.lost_frames();
         }
@@ -230,16 +231,16 @@ impl Node {
     }
 
     /// Takes in the node's devices.
-    pub(crate) fn observe_devices(&mut self, probes: &mut Probes, devices: Vec<Device>, now: Instant) {
+    pub(crate) fn observe_devices(&mut self, wire: &mut dyn Wire, devices: Vec<Device>, now: Instant) {
         let nics = self.announcer.observe_devices(devices);
-        self.observe_nics(probes, nics, now);
+        self.observe_nics(wire, nics, now);
         self.publish(now);
     }
 
     /// Takes in the interfaces a policy may mean.
-    pub(crate) fn observe_nics(&mut self, probes: &mut Probes, nics: BTreeMap<NicIndex, Nic>, now: Instant) {
+    pub(crate) fn observe_nics(&mut self, wire: &mut dyn Wire, nics: BTreeMap<NicIndex, Nic>, now: Instant) {
         let interfaces = nics.keys().copied().map(interface).collect();
-        if let Err(error) = probes.watch(&interfaces) {
+        if let Err(error) = wire.watch(&interfaces) {
             let error = &error as &dyn std::error::Error;
             warn!(
                 error,

@@ -204,7 +204,9 @@ impl Standing {
     }
 
     /// Takes in a lease unless a later version of it is known: answers to writes and watches overtake each other.
-    fn take_in(&mut self, lease: Lease) -> BTreeSet<ServiceId> {
+    fn take_in(&mut self, mut lease: Lease) -> BTreeSet<ServiceId> {
+        // Nobody here reads who wrote which field, and it is the largest part of a lease.
+        lease.metadata.managed_fields = None;
         let service = lease::bound_service(&lease);
         if self
             .leases

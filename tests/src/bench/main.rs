@@ -3,14 +3,18 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod api;
+mod crowd;
 mod edit;
 mod failover;
 mod fault;
+mod fleet;
 mod ipam;
 mod observer;
 mod report;
 mod responder;
 mod rest;
+mod scale;
+mod segment;
 mod soak;
 mod spread;
 mod stored;
@@ -21,6 +25,10 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 use report::Report;
+
+/// Simulated agents, unless it is said how many.
+const CROWD: u16 = 100;
+const FLEET: u16 = 250;
 
 #[derive(Parser)]
 #[command(about = "Benchmarks in a lab of their own")]
@@ -36,6 +44,9 @@ struct Args {
     /// How often each fault is tried; crash and link cut ten times as often.
     #[arg(long, default_value_t = 20)]
     runs: u32,
+    /// How many simulated agents: 100 at rest and 250 at scale unless it is given.
+    #[arg(long)]
+    agents: Option<u16>,
     /// How long the soak lasts.
     #[arg(long, default_value_t = 60)]
     minutes: u32,
@@ -55,6 +66,10 @@ enum Name {
     Failover,
     /// What it costs while nothing happens, and how soon a new address is answered.
     Rest,
+    /// The part of `rest` that has many simulated agents.
+    Crowd,
+    /// A large cluster: simulated agents, one operator, one API server.
+    Scale,
     /// The lab under random faults and edits.
     Soak,
     /// What the responder costs and how quick it is.
@@ -74,7 +89,12 @@ fn main() -> anyhow::Result<()> {
             &args.fault,
             &mut report,
         )?,
-        Name::Rest => rest::run(&runtime, args.services, args.runs, &mut report)?,
+        Name::Rest => {
+            rest::run(&runtime, args.services, args.runs, &mut report)?;
+            crowd::run(&runtime, args.agents.unwrap_or(CROWD), &mut report)?;
+        }
+        Name::Crowd => crowd::run(&runtime, args.agents.unwrap_or(CROWD), &mut report)?,
+        Name::Scale => scale::run(&runtime, args.agents.unwrap_or(FLEET), args.services, &mut report)?,
         Name::Responder => responder::run(&mut report)?,
     }
     report.write(args.json.as_deref())

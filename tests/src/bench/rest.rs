@@ -13,6 +13,7 @@ use kube::{
     api::{Api, DeleteParams, PostParams},
 };
 use lightship_tests::{
+    Lab,
     client::prober::Prober,
     eventually,
     lab::unit::{Action, Unit},
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// How long is counted.
-const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 /// Two workers: each holds half of the addresses and stands by for the other half.
 const WORKERS: u32 = 2;
@@ -97,7 +98,7 @@ pub(crate) fn run(runtime: &Runtime, services: u32, runs: u32, report: &mut Repo
             ),
         ]);
     }
-    for ((resource, subresource, verb), count) in &full.requests {
+    for (resource, subresource, verb, count) in full.by_request() {
         println!("in a minute, {services} services: {count:>5} {verb} {resource} {subresource}");
     }
     for unit in [
@@ -130,19 +131,29 @@ pub(crate) fn run(runtime: &Runtime, services: u32, runs: u32, report: &mut Repo
 }
 
 /// What a minute took.
-struct Rest {
+pub(crate) struct Rest {
     requests: BTreeMap<Request, f64>,
     processor: BTreeMap<String, f64>,
     memory: BTreeMap<String, f64>,
 }
 
 impl Rest {
-    fn total(&self) -> f64 {
+    /// Requests of all clients.
+    pub(crate) fn total(&self) -> f64 {
         self.requests.values().sum()
+    }
+
+    /// The same by resource, subresource and verb.
+    pub(crate) fn by_request(&self) -> impl Iterator<Item = (&str, &str, &str, f64)> {
+        let all = self.requests.iter();
+        all.map(|((resource, subresource, verb), count)| {
+            (resource.as_str(), subresource.as_str(), verb.as_str(), *count)
+        })
     }
 }
 
-fn at_rest(runtime: &Runtime, scene: &Scene, client: &Client) -> Result<Rest> {
+/// Waits until nothing but leases is written, and counts a minute.
+pub(crate) fn at_rest(runtime: &Runtime, lab: &Lab, client: &Client) -> Result<Rest> {
     let writes = |counts: &BTreeMap<Request, f64>| -> f64 {
         let ours = |what: &Request| WRITTEN.contains(&what.0.as_str()) && WRITES.contains(&what.2.as_str());
         counts
@@ -163,7 +174,7 @@ fn at_rest(runtime: &Runtime, scene: &Scene, client: &Client) -> Result<Rest> {
             Ok(())
         },
     )?;
-    let (before, processor) = (now()?, processor(scene)?);
+    let (before, processor) = (now()?, processor(lab)?);
     std::thread::sleep(MINUTE);
     let after = now()?;
     let mut requests = BTreeMap::new();
@@ -174,13 +185,13 @@ fn at_rest(runtime: &Runtime, scene: &Scene, client: &Client) -> Result<Rest> {
             requests.insert(what, more);
         }
     }
-    let mut used = self::processor(scene)?;
+    let mut used = self::processor(lab)?;
     for (name, seconds) in &mut used {
         *seconds -= processor.get(name).copied().unwrap_or_default();
     }
-    let memory = Unit::all(scene.folder())
+    let memory = Unit::all(lab.folder())
         .into_iter()
-        .filter_map(|unit| Some((unit.name.clone(), usage::memory(scene, &unit.name).ok()?.0)))
+        .filter_map(|unit| Some((unit.name.clone(), usage::memory(lab, &unit.name).ok()?.0)))
         .collect();
     Ok(Rest {
         requests,
@@ -189,9 +200,9 @@ fn at_rest(runtime: &Runtime, scene: &Scene, client: &Client) -> Result<Rest> {
     })
 }
 
-fn processor(scene: &Scene) -> Result<BTreeMap<String, f64>> {
+fn processor(lab: &Lab) -> Result<BTreeMap<String, f64>> {
     let mut all = BTreeMap::new();
-    for unit in Unit::all(scene.folder()) {
+    for unit in Unit::all(lab.folder()) {
         if let Some(process) = unit.process() {
             all.insert(unit.name, usage::processor_seconds(&process.pid.to_string())?);
         }

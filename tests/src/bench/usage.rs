@@ -66,7 +66,15 @@ impl Usage {
 
 /// Resident memory of a process of the lab now and at its peak, in MiB.
 pub(crate) fn memory(lab: &Lab, name: &str) -> Result<(f64, f64)> {
-    let pid = pid(lab, name).context("failed to find the process")?;
+    memory_of(&pid(lab, name).context("failed to find the process")?)
+}
+
+/// Resident memory of this process, in MiB.
+pub(crate) fn memory_of_self() -> Result<f64> {
+    memory_of("self").map(|(now, _)| now)
+}
+
+fn memory_of(pid: &str) -> Result<(f64, f64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |field: &str| {
         let line = status.lines().find(|line| line.starts_with(field));
