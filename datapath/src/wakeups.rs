@@ -110,3 +110,23 @@ impl fmt::Debug for Wakeups {
         f.write_str("Wakeups")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_members_claim_has_an_order() {
+        let mut bytes = [0; WAKEUP_LEN];
+        // A conflict (2) on interface 7 about 10.0.10.0, of family 4, with an epoch that means nothing.
+        (bytes[0], bytes[4], bytes[24], bytes[32]) = (2, 7, 4, 9);
+        bytes[8..12].copy_from_slice(&[10, 0, 10, 0]);
+        let conflict = read(&bytes);
+        assert_eq!((conflict.kind, conflict.order), (WakeupKind::Conflict, None));
+        assert_eq!(conflict.entry.to_string(), "10.0.10.0 on interface 7");
+        (bytes[0], bytes[28]) = (1, 1);
+        let yielded = read(&bytes);
+        let order = Order { epoch: 9, rank: 0 };
+        assert_eq!((yielded.kind, yielded.order), (WakeupKind::Yielded, Some(order)));
+    }
+}

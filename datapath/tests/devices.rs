@@ -37,7 +37,12 @@ fn devices_are_listed_with_what_the_rule_needs() {
     enter();
     ip("link add bridge0 type bridge");
     ip("link set far master bridge0");
+    ip("link set near addrgenmode none");
+    ip("addr flush dev near");
+    ip("link set lo up");
     ip("addr add 192.0.2.1/24 dev near");
+    // As the responder joins a group.
+    ip("addr add ff02::1:ff00:1/128 dev near autojoin");
     run(async {
         let devices = Watch::open().expect("a watch").list().await.expect("a list");
         let near = named(&devices, "near");
@@ -50,7 +55,13 @@ fn devices_are_listed_with_what_the_rule_needs() {
         assert_eq!(near.reach, Reach::Somewhere);
         assert!(near.has_ipv4() && near.is_operational());
         assert_eq!(Selection::Automatic.admits(&near), Err(Unsuitable::PodCable));
-        assert_eq!(named(&devices, "lo").kind, Kind::Loopback);
+        assert_eq!(
+            near.addresses,
+            ["192.0.2.1".parse::<std::net::IpAddr>().expect("v4")]
+        );
+        let lo = named(&devices, "lo");
+        assert_eq!((lo.kind, lo.mac), (Kind::Loopback, None), "it speaks no Ethernet");
+        assert_eq!(lo.reach, Reach::Nowhere, "the kernel's own routes lead nowhere");
         assert_eq!(named(&devices, "bridge0").kind, Kind::Bridge);
         assert_eq!(
             named(&devices, "far").master,
@@ -92,6 +103,17 @@ fn changes_are_told_when_they_happen() {
             ip(change);
             while !seen(&named(&watch.changed().await.expect("a change"), "near")) {}
         }
+        for _ in 0..40 {
+            ip("addr add 192.0.2.2/24 dev far");
+            ip("addr del 192.0.2.2/24 dev far");
+        }
+        watch.changed().await.expect("a change");
+        let soon = Duration::from_millis(300);
+        let mut told = 0;
+        while tokio::time::timeout(soon, watch.changed()).await.is_ok() {
+            told += 1;
+        }
+        assert!(told < 20, "what came together is told together, not {told} times");
         ip("link del near");
         while watch
             .changed()

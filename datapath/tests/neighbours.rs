@@ -163,6 +163,8 @@ fn a_group_is_left_with_its_last_address_and_joined_again_after_a_device_was_dow
         &desired_of(&[IpAddr::V6(one), IpAddr::V6(other), VIP.into()]),
     );
     assert_eq!(groups(), "ff02::1:ff01:abcd");
+    let again = Group::of(&entry(one)).map(Action::JoinGroup).expect("a group");
+    assert!(datapath.execute(&[again]).is_empty(), "joined already is fine");
     reconcile(&mut datapath, &desired_of(&[IpAddr::V6(other)]));
     assert_eq!(groups(), "ff02::1:ff01:abcd", "another address needs it");
     ip("link set near down");

@@ -6,12 +6,15 @@ mod sandbox;
 use std::{
     fs,
     net::Ipv4Addr,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use aya::maps::{Array, HashMap};
-use lightship_abi::names::{INTERFACES, RESPONDER_V4, SUFFIXES_V4, YIELDED_V4};
+use lightship_abi::names::{
+    HOLDS_V4, INTERFACES, OUTCOMES_V4, RESPONDER_V4, SUFFIXES_V4, TOMBSTONES_V4, YIELDED_V4,
+};
 use lightship_datapath::{Datapath, OpenError, Options, cleanup, maps, plan::Action};
 use sandbox::{
     BPFFS, Station,
@@ -108,6 +111,33 @@ fn a_map_of_another_capacity_is_adopted_and_a_full_one_says_so() {
     let failures = datapath.execute(&[Action::AddEntry(vip(), HOLD), Action::AddEntry(second, HOLD)]);
     let said = failures.first().expect("a failure").to_string();
     assert!(failures.len() == 1 && said.contains("it is full"), "{said}");
+}
+
+#[test]
+fn what_belongs_to_entries_has_as_much_room_as_a_map_that_is_adopted() {
+    enter();
+    drop(open());
+    for name in [HOLDS_V4, TOMBSTONES_V4, OUTCOMES_V4] {
+        fs::remove_file(Path::new(BPFFS).join("lightship").join(name)).expect("removed");
+    }
+    let small = Options {
+        map_capacity: 1,
+        ..Options::default()
+    };
+    let mut datapath = Datapath::open(&small).expect("a data path");
+    let second = entry(Ipv4Addr::new(10, 0, 10, 1));
+    let failures = datapath.execute(&[Action::AddEntry(vip(), HOLD), Action::AddEntry(second, HOLD)]);
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
+#[test]
+fn nobody_else_may_look_into_the_directories() {
+    enter();
+    drop(open());
+    for directory in ["lightship", "tc/globals"] {
+        let about = fs::metadata(Path::new(BPFFS).join(directory)).expect("a directory");
+        assert_eq!(about.permissions().mode() & 0o777, 0o700, "{directory}");
+    }
 }
 
 #[test]

@@ -205,6 +205,18 @@ fn the_filter_of_a_process_that_was_killed_ends_by_itself() {
 }
 
 #[test]
+fn what_an_earlier_trace_left_is_not_shown() {
+    enter();
+    let station = Station::on("far");
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    let earlier = begin(VIP);
+    ask(&station, VIP, SOON).expect("an answer");
+    drop(earlier);
+    assert_eq!(begin(VIP).drain(), []);
+}
+
+#[test]
 fn a_trace_goes_on_while_it_is_renewed_and_counts_what_found_no_room() {
     enter();
     let station = Station::on("far");

@@ -75,3 +75,8 @@ fn read_v6(frame: &[u8]) -> Option<(MacAddress, IpAddr, Option<u32>)> {
     let told = ndp::parse_advertisement(&head, frame.len(), &Rest(frame)).ok()?;
     Some((told.source, ndp::target(&head).into(), None))
 }
+
+#[cfg(test)]
+mod book;
+#[cfg(test)]
+mod tests;
