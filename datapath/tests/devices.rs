@@ -41,6 +41,7 @@ fn devices_are_listed_with_what_the_rule_needs() {
     ip("addr flush dev near");
     ip("link set lo up");
     ip("addr add 192.0.2.1/24 dev near");
+    ip("addr add 198.51.100.7/32 dev far");
     // As the responder joins a group.
     ip("addr add ff02::1:ff00:1/128 dev near autojoin");
     run(async {
@@ -61,12 +62,11 @@ fn devices_are_listed_with_what_the_rule_needs() {
         );
         let lo = named(&devices, "lo");
         assert_eq!((lo.kind, lo.mac), (Kind::Loopback, None), "it speaks no Ethernet");
-        assert_eq!(lo.reach, Reach::Nowhere, "the kernel's own routes lead nowhere");
+        let far = named(&devices, "far");
+        assert!(far.has_ipv4());
+        assert_eq!(far.reach, Reach::Nowhere, "the kernel's own routes lead nowhere");
         assert_eq!(named(&devices, "bridge0").kind, Kind::Bridge);
-        assert_eq!(
-            named(&devices, "far").master,
-            Some(InterfaceIndex(index_of("bridge0")))
-        );
+        assert_eq!(far.master, Some(InterfaceIndex(index_of("bridge0"))));
     });
     ip("route add default via 192.0.2.254");
     run(async {
