@@ -124,14 +124,15 @@ impl Maps {
         })
     }
 
-    /// Writes the beat. The first one comes when the programs of earlier processes have ended.
+    /// Writes the beat. When the first one is due, the programs of earlier processes have ended.
     pub(crate) fn beat(&mut self, now_ns: u64) -> Result<(), MapsError> {
-        if !self.yielded.is_in_step() {
-            self.yielded.bring_in_step(|| self.v4.yielded())?;
-        }
         self.liveness
             .set(LIVENESS_SLOT, now_ns, 0)
-            .map_err(|source| MapsError::Write(LIVENESS, source))
+            .map_err(|source| MapsError::Write(LIVENESS, source))?;
+        if self.yielded.is_in_step() {
+            return Ok(());
+        }
+        self.yielded.bring_in_step(|| self.v4.yielded())
     }
 
     /// Adds an entry; one that is there already keeps its counter and its tombstone.
