@@ -174,6 +174,22 @@ fn an_interface_made_again_under_its_index_is_attached_again() {
 }
 
 #[test]
+fn a_link_that_died_after_it_was_looked_at_is_made_anew() {
+    enter();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    let index = near();
+    ip("link del near");
+    ip(&format!("link add near index {index} type veth peer name far"));
+    ip("link set near up");
+    ip("link set far up");
+    assert!(datapath.execute(&[Action::Replace(index)]).is_empty());
+    let actions = reconcile(&mut datapath, &desired(&[VIP]));
+    assert!(!actions.contains(&Action::Attach(index)), "{actions:?}");
+    assert!(ask(&Station::on("far"), VIP, SOON).is_some());
+}
+
+#[test]
 fn an_interface_that_is_renamed_or_joins_a_bridge_goes_on_answering() {
     enter();
     let station = Station::on("far");
