@@ -82,6 +82,18 @@ impl Heartbeats {
         self.proven = Some(now);
     }
 
+    /// Whether anything was heard lately: all renew every third of the duration, so the first to expire after that is not the
+    /// only one that is not heard.
+    fn is_proven(&self, duration: Duration, now: Instant) -> bool {
+        self.proven.is_some_and(|last| (now - last) * 5 <= duration * 3)
+    }
+
+    /// When nobody is believed to live any more of whom nothing is heard: all at the same moment, so that nobody seems better
+    /// than the others.
+    fn given_up(&self, duration: Duration) -> Instant {
+        self.proven.unwrap_or_default() + duration * 2
+    }
+
     /// The heartbeat was deleted: the agent is gone on purpose.
     pub fn forget(&mut self, node: &NodeName) {
         self.nodes.remove(node);
@@ -110,7 +122,8 @@ impl Heartbeats {
     pub fn freshness(&self, node: &NodeName, now: Instant) -> Option<Freshness> {
         let beat = self.nodes.get(node)?;
         let doubted = self.doubted_until.is_some_and(|until| now < until);
-        Some(if now < beat.expires_at() || doubted {
+        let unheard = !self.is_proven(beat.duration, now) && now < self.given_up(beat.duration);
+        Some(if now < beat.expires_at() || doubted || unheard {
             Freshness::Fresh
         } else {
             Freshness::Expired
@@ -126,7 +139,8 @@ impl Heartbeats {
     /// The next moment at which [`Self::freshness`] may change by itself.
     #[must_use]
     pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
-        let expiries = self.nodes.values().map(Heartbeat::expires_at);
+        let beats = self.nodes.values();
+        let expiries = beats.flat_map(|beat| [beat.expires_at(), self.given_up(beat.duration)]);
         expiries.chain(self.doubted_until).filter(|at| *at > now).min()
     }
 }
@@ -196,6 +210,23 @@ mod tests {
             fresh(&mut beats, "node-3", at(75)),
             Some(Freshness::Expired),
             "dead for fifteen seconds that count"
+        );
+    }
+
+    #[test]
+    fn the_first_of_several_to_expire_is_not_believed_before_the_others() {
+        let mut beats = Heartbeats::default();
+        for (node, start) in [("node-1", 0), ("node-2", 2), ("node-3", 4)] {
+            beat(&mut beats, node, 0, at(start));
+        }
+        // The API server is away from here on; each would expire alone.
+        for seconds in 15..29 {
+            assert_eq!(fresh(&mut beats, "node-1", at(seconds)), Some(Freshness::Fresh));
+        }
+        assert_eq!(
+            fresh(&mut beats, "node-1", at(60)),
+            Some(Freshness::Expired),
+            "for good"
         );
     }
 
