@@ -10,7 +10,7 @@ use crate::{
     groups::GroupError,
     loader::Datapath,
     maps::MapsError,
-    plan::{Kept, Observed},
+    plan::{self, Observed},
 };
 
 /// Why the kernel's state could not be read.
@@ -50,14 +50,7 @@ impl Datapath {
     /// # Errors
     /// If a map cannot be read.
     pub fn tombstones(&self) -> Result<BTreeMap<Entry, Tombstone>, MapsError> {
-        let standing = |(entry, kept): (Entry, Kept)| Some((entry, kept.fence.standing()?));
-        Ok(self
-            .maps
-            .entries()?
-            .entries
-            .into_iter()
-            .filter_map(standing)
-            .collect())
+        Ok(plan::tombstones(&self.maps.entries()?.entries))
     }
 
     /// Counts the frames about each entry by outcome, since the entry was made. Outcomes that never were are left out.

@@ -172,6 +172,20 @@ pub struct Observed {
     pub groups: BTreeSet<Group>,
 }
 
+impl Observed {
+    /// The entries that yielded to a claim that stands: they are not answered.
+    #[must_use]
+    pub fn tombstones(&self) -> BTreeMap<Entry, Tombstone> {
+        tombstones(&self.entries)
+    }
+}
+
+/// The claims that stand against entries.
+pub(crate) fn tombstones(entries: &BTreeMap<Entry, Kept>) -> BTreeMap<Entry, Tombstone> {
+    let standing = |(entry, kept): (&Entry, &Kept)| Some((*entry, kept.fence.standing()?));
+    entries.iter().filter_map(standing).collect()
+}
+
 /// One change to the kernel, or one frame to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

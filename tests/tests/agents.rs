@@ -78,8 +78,7 @@ fn a_frozen_agent_keeps_its_addresses_within_the_gate_and_yields_to_the_claim_be
     watching.for_a_while(Duration::from_secs(6));
     let seen = watching.finish()?;
     // Its kernel goes on answering until the standby's claim reaches it.
-    seen.silent_less_than(Duration::from_secs(3), start)?;
-    seen.nothing_lost(thawed)?;
+    seen.nothing_lost(start)?;
     seen.moves(1, start)?;
     seen.nobody_stale(frozen)?;
     seen.doubly_answered(0, thawed)?;

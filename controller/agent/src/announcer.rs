@@ -192,11 +192,7 @@ impl Announcer {
     }
 
     fn tell_yields(&mut self, standing: &mut Standing, observed: &Observed, now: Instant) {
-        let standing_now: BTreeMap<Entry, Tombstone> = observed
-            .entries
-            .iter()
-            .filter_map(|(entry, kept)| Some((*entry, kept.fence.standing()?)))
-            .collect();
+        let standing_now = observed.tombstones();
         // Before every lease was seen nobody knows whose the entry is: it is told then.
         if standing.view() == View::Partial {
             return;

@@ -155,8 +155,3 @@ impl Heartbeat {
         })
     }
 }
-
-/// How often the responder is told that this agent lives: often enough that a few missed beats do not silence it.
-pub(crate) fn beat_interval(max_liveness: Duration) -> Duration {
-    (max_liveness / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
-}

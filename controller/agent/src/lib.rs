@@ -1,6 +1,6 @@
 //! The agent: carries out the leases of its node in the kernel.
 //!
-//! What answers is pinned and needs no agent for a lease duration; stopping the agent changes nothing. A new agent adopts
+//! What answers is pinned and needs no agent for longer than a lease duration; stopping the agent changes nothing. A new agent adopts
 //! what it finds, and removes only what it knows to be stale once it has seen every lease.
 
 mod announcer;
@@ -30,7 +30,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use lightship_core::inventory::Inventory;
 use lightship_core::names::NodeName;
-use lightship_core::timing::LeaseTimings;
+use lightship_core::timing::{LeaseTimings, beat_interval};
 use lightship_crd::{label, members};
 use lightship_datapath::Wakeup;
 use lightship_datapath::devices::{Device, Selection};
@@ -51,7 +51,7 @@ pub use metrics::AddressMetrics;
 use announcer::Announcer;
 use api::{Arbiter, Connections};
 use findings::Findings;
-use heartbeat::{Heartbeat, beat_interval};
+use heartbeat::Heartbeat;
 use metrics::Metrics;
 pub use metrics::sample as sample_metrics;
 use node::{Audit, Node, Reading, Step, log};
@@ -71,7 +71,7 @@ pub struct Options {
     pub node: NodeName,
     /// Namespace of all leases.
     pub namespace: String,
-    /// Timings of the heartbeat; the responder's liveness is the lease duration.
+    /// Timings of the heartbeat, and of the responder's liveness.
     pub timings: LeaseTimings,
     /// Devices that announce where a policy names none; empty means the node's own.
     pub devices: Vec<String>,
@@ -124,7 +124,7 @@ impl Agent {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let options = lightship_datapath::Options {
             bpffs: self.options.bpffs.clone(),
-            max_liveness: self.options.timings.lease_duration(),
+            max_liveness: self.options.timings.liveness(),
             map_capacity: self.options.map_capacity,
             ping: self.options.ping,
             hook: self.options.hook,

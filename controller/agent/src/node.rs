@@ -11,6 +11,7 @@ use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Action, Heard, Nic, NicIndex};
 use lightship_datapath::devices::Device;
+use lightship_datapath::plan::View;
 use lightship_datapath::probe::ProbeError;
 use lightship_datapath::{Entry, InterfaceIndex, Wakeup, WakeupKind};
 use lightship_edge::Clock;
@@ -57,8 +58,9 @@ pub(crate) struct Node {
     pub(crate) step: Step,
 }
 
-/// Whether the kernel is in step with what was decided. A look at the kernel takes the longer the more it holds, so after each
-/// one it is left alone for a while: what a node's death brings within that time is carried out together.
+/// Whether the kernel is in step with what was decided. A look at the kernel takes the longer the more it holds, so after the
+/// second of two looks that follow each other it is left alone for a while: what a node's death brings within that time is
+/// carried out together, and what comes alone is carried out at once.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
     /// The revision that the kernel was last brought in step with.
@@ -67,6 +69,10 @@ pub(crate) struct Step {
     is_asked: bool,
     /// Until then the kernel is left alone.
     rests: Instant,
+    /// A look after that moment does not follow another.
+    quiet: Instant,
+    /// Whether every lease had been seen when it was brought in step: what is stale can be told only then.
+    was_complete: bool,
 }
 
 /// Whether leases are being read.
@@ -83,7 +89,8 @@ impl Node {
     pub(crate) fn act(&mut self, wire: &mut dyn Wire, clock: Clock, audit: Audit) {
         let now = clock.now();
         self.perform(wire, now);
-        self.step.is_asked |= audit == Audit::Now;
+        let is_complete = self.standing.view() == View::Complete;
+        self.step.is_asked |= audit == Audit::Now || is_complete != self.step.was_complete;
         if self.next_step().is_some_and(|due| now >= due) {
             let carried_out = self.standing.revision();
             let reconciled = self
@@ -92,10 +99,17 @@ impl Node {
             log(reconciled);
             self.perform(wire, now);
             let done = clock.now();
+            let rest = if now >= self.step.quiet {
+                Duration::ZERO
+            } else {
+                ((done - now) * REST).min(LONGEST_REST)
+            };
             self.step = Step {
                 carried_out,
                 is_asked: false,
-                rests: done + ((done - now) * REST).min(LONGEST_REST),
+                rests: done + rest,
+                quiet: done + LONGEST_REST,
+                was_complete: is_complete,
             };
         }
     }

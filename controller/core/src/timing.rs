@@ -91,6 +91,12 @@ impl LeaseTimings {
         i32::try_from(self.lease_duration.as_secs()).unwrap_or(i32::MAX)
     }
 
+    /// How long the responder answers after the last sign of life of its agent.
+    #[must_use]
+    pub fn liveness(&self) -> Duration {
+        liveness(self.lease_duration)
+    }
+
     /// How long a holder goes on without a successful renewal.
     #[must_use]
     pub fn renew_deadline(&self) -> Duration {
@@ -122,6 +128,22 @@ impl LeaseTimings {
     pub fn renew_interval(&self) -> Duration {
         self.lease_duration / 3
     }
+}
+
+/// How long a responder answers without its agent where heartbeats count for so long.
+///
+/// Longer than that by a renewal, and by a second at least: heartbeats are older than the last sign of life by up to a renewal's
+/// interval, or younger by up to a fifth of the duration, and until the heartbeat has expired, the operator has written who
+/// holds now, and that one's claim has come, nobody else answers. The claim ends it in the kernel.
+#[must_use]
+pub fn liveness(lease_duration: Duration) -> Duration {
+    lease_duration + (lease_duration / 3).max(Duration::from_secs(1))
+}
+
+/// How often the responder is shown that its agent lives: often enough that a few missed signs do not silence it.
+#[must_use]
+pub fn beat_interval(lease_duration: Duration) -> Duration {
+    (lease_duration / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
 }
 
 impl Default for LeaseTimings {
@@ -171,6 +193,17 @@ mod tests {
         }
         let (long, _) = seconds(120.0, 5.0, 2.0);
         assert_eq!(long.write_limit(), LONGEST_WRITE);
+    }
+
+    #[test]
+    fn the_responder_answers_until_a_heartbeat_has_expired_and_another_node_claims() {
+        for lease in [1.0, 2.0, 3.0, 15.0, 120.0] {
+            let (timings, _) = seconds(lease, lease / 3.0, lease / 10.0);
+            // The heartbeat was renewed just now, the sign of life is about to be given.
+            let spent = timings.lease_duration() + beat_interval(timings.lease_duration());
+            let least = spent + Duration::from_millis(400);
+            assert!(timings.liveness() >= least, "{timings:?}");
+        }
     }
 
     #[test]

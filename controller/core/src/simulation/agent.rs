@@ -198,9 +198,9 @@ impl World {
                 order,
             } => self.claim_frame(node, (address, nic), order, Some(to)),
             Action::Defend { nic, address } => {
-                let most = self.most();
+                let gate = self.gate();
                 let now = self.local(node);
-                if let Some(order) = self.nodes[node].kernel.answers(&(address, nic), now, most) {
+                if let Some(order) = self.nodes[node].kernel.answers(&(address, nic), now, gate) {
                     self.claim_frame(node, (address, nic), order, None);
                 }
             }

@@ -4,7 +4,7 @@ use lightship_abi::order::Order;
 
 use super::event::Event;
 use super::node::index;
-use super::operator::{address, service};
+use super::operator::{addresses, service};
 use super::world::World;
 use super::{MS, Micros};
 
@@ -15,17 +15,20 @@ impl World {
     /// The client asks on every segment for every address.
     pub(super) fn sample(&mut self) {
         let client = self.shape.nodes + 1;
-        let most = self.most();
+        let gate = self.gate();
         for lan in 0..self.shape.segments {
-            for group in 0..self.shape.groups {
-                let address = address(group);
+            let all = (0..self.shape.groups).flat_map(|group| {
+                let its = addresses(group, &self.shape);
+                its.into_iter().map(move |address| (group, address))
+            });
+            for (group, address) in all.collect::<Vec<_>>() {
                 let mut answerers = Vec::new();
                 for (number, node) in self.nodes.iter().enumerate() {
                     let here = &self.segments[lan];
                     if !here.reaches(client, number) || !here.reaches(number, client) {
                         continue;
                     }
-                    if let Some(order) = node.answers(address, lan, self.now, most) {
+                    if let Some(order) = node.answers(address, lan, self.now, gate) {
                         self.judge.answers(self.now, number, (address, index(lan)), order);
                         answerers.push((number, order));
                     }

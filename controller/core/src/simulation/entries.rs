@@ -9,6 +9,7 @@ use super::event::ForAgent;
 use super::kernel::{Entry, Key, Tombstone};
 use super::world::World;
 use super::{MS, Micros, SECOND};
+use crate::timing::beat_interval;
 use crate::watch::Yielded;
 
 /// When a new entry is announced, after it was made.
@@ -164,7 +165,7 @@ impl World {
         if kernel.entries.get(&key).is_none_or(|entry| entry.order != order) {
             return;
         }
-        if kernel.answers(&key, self.local(node), self.most()) == Some(order) {
+        if kernel.answers(&key, self.local(node), self.gate()) == Some(order) {
             self.claim_frame(node, key, order, None);
         }
         let at = |step: usize| ANNOUNCEMENTS.get(step).copied();
@@ -179,6 +180,7 @@ impl World {
     pub(super) fn beat(&mut self, node: usize) {
         let now = self.local(node);
         self.nodes[node].kernel.beat = Some(now);
-        self.later(node, self.shape.duration / 6, ForAgent::Beat);
+        let interval = beat_interval(self.most());
+        self.later(node, u64::try_from(interval.as_micros()).unwrap(), ForAgent::Beat);
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Event {
     Request(Request),
     Fault(usize),
     Heal(usize),
+    /// A fault's next forged claims.
+    Forge(usize),
     /// The client asks for every address.
     Sample,
 }

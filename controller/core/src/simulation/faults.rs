@@ -50,6 +50,7 @@ impl World {
             Kind::NewsLost(node) => self.break_stream(node),
             Kind::Operator => self.operator.gone += 1,
             Kind::OperatorCut => self.unreachable[self.shape.nodes] += 1,
+            Kind::Forged { .. } => self.forge(number),
             Kind::Drain(node) => {
                 self.nodes[node].drained += 1;
                 self.operator_sees_nodes();
@@ -114,7 +115,7 @@ impl World {
             }
             Kind::ApiLossy => self.api.lossy -= 1,
             Kind::ApiCut(node) => self.unreachable[node] -= 1,
-            Kind::NewsLost(_) => {}
+            Kind::NewsLost(_) | Kind::Forged { .. } => {}
             Kind::Operator => {
                 self.operator.gone -= 1;
                 if self.operator.gone == 0 {

@@ -6,7 +6,7 @@ use super::client::SAMPLE;
 use super::dice::Dice;
 use super::entries::LONGEST_REST;
 use super::operator::service;
-use super::plan::{Kind, Plan, Shape};
+use super::plan::{Forger, Kind, Plan, Shape};
 use super::world::World;
 use super::{MS, Micros, SECOND, Without};
 use crate::names::ServiceId;
@@ -31,18 +31,24 @@ fn limits(plan: &Plan, world: &World) -> Option<String> {
         }
     }
     if let [fault] = plan.faults.as_slice()
-        && let Kind::Drain(_) = fault.kind
+        && costs_nothing(fault.kind)
     {
         let silence = world.judge.longest_silence(fault.at, world.now);
         if silence > 0 {
-            return Some(format!("{} ms of silence in a planned move", silence / MS));
+            return Some(format!("{} ms of silence by {:?}", silence / MS, fault.kind));
         }
     }
     let (most, node) = match plan.faults.as_slice() {
         [] => (0, None),
         [fault] => match fault.kind {
             // Frames and requests that get lost at random are many faults.
-            Kind::Noise { .. } | Kind::ApiLossy => return None,
+            // And who has a member's name on its claims is believed, until a lease says otherwise.
+            Kind::Noise { .. }
+            | Kind::ApiLossy
+            | Kind::Forged {
+                by: Forger::Member(..),
+                ..
+            } => return None,
             kind if kind.harms_no_holder() => (0, None),
             kind => (1, kind.node()),
         },
@@ -58,6 +64,12 @@ fn limits(plan: &Plan, world: &World) -> Option<String> {
     let id = groups.find(|id| world.judge.moves(id) > may_move(id))?;
     let moves = &world.judge.holders[&id];
     Some(format!("{id} moved more than {} times: {moves:?}", may_move(&id)))
+}
+
+/// Whether some kernel can answer all the time: it was done on purpose, only user space stands still, or nobody believes it.
+fn costs_nothing(kind: Kind) -> bool {
+    let moves_in_time = matches!(kind, Kind::Drain(_) | Kind::Freeze(_));
+    moves_in_time || kind.harms_no_holder()
 }
 
 /// How long nobody may answer after a holder's death: three misses and the last one's deadline, three round trips to the
@@ -167,12 +179,12 @@ fn without_faults_nothing_moves() {
 
 #[test]
 fn a_single_fault_moves_an_address_at_most_once() {
-    hold("single", 1000, |seed| Plan::roll(seed, 1));
+    hold("single", 850, |seed| Plan::roll(seed, 1));
 }
 
 #[test]
 fn a_dead_holder_is_replaced_within_the_bound() {
-    hold("death", 500, death);
+    hold("death", 400, death);
 }
 
 /// A node is drained; nothing is wrong.
@@ -184,17 +196,59 @@ pub(super) fn drain(seed: u64) -> Plan {
 
 #[test]
 fn a_planned_move_is_not_noticed() {
-    hold("drain", 200, drain);
+    hold("drain", 150, drain);
+}
+
+/// An agent stands still for as long as it takes.
+pub(super) fn freeze(seed: u64) -> Plan {
+    let mut plan = Plan::roll(seed, 1);
+    plan.faults[0].kind = Kind::Freeze(Dice::new(seed ^ 0xF4EE).index(plan.shape.nodes));
+    plan.faults[0].lasts = 3 * plan.shape.duration;
+    plan
+}
+
+#[test]
+fn a_frozen_agent_is_not_noticed() {
+    hold("freeze", 75, freeze);
+}
+
+/// Claims that are nobody's, and whatever else goes wrong.
+pub(super) fn forged(seed: u64) -> Plan {
+    let mut plan = Plan::roll(seed, 3);
+    let mut dice = Dice::new(seed ^ 0xF04D);
+    let node = dice.index(plan.shape.nodes);
+    plan.faults[0].kind = Kind::Forged {
+        segment: dice.index(plan.shape.segments),
+        by: Forger::roll(&mut dice, node),
+    };
+    plan
+}
+
+/// Claims that are nobody's, and nothing else.
+pub(super) fn forged_alone(seed: u64) -> Plan {
+    let mut plan = forged(seed);
+    plan.faults.truncate(1);
+    plan
+}
+
+#[test]
+fn forged_claims_that_nobody_believes_cost_nothing() {
+    hold("forged alone", 75, forged_alone);
+}
+
+#[test]
+fn forged_claims_break_nothing_for_good() {
+    hold("forged", 150, forged);
 }
 
 #[test]
 fn many_faults_break_nothing_for_good() {
-    hold("many", 1000, |seed| Plan::roll(seed, 6));
+    hold("many", 850, |seed| Plan::roll(seed, 6));
 }
 
 #[test]
 fn a_dozen_faults_at_once_break_nothing_for_good() {
-    hold("dozen", 500, |seed| Plan::roll(seed, 12));
+    hold("dozen", 400, |seed| Plan::roll(seed, 12));
 }
 
 #[test]

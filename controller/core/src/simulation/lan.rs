@@ -20,6 +20,8 @@ pub(super) enum Content {
     Reply { address: IpAddr },
     /// The sender has it from now on, by this order.
     Claim { address: IpAddr, order: Order },
+    /// The same, but nobody has it by that order.
+    Forged { address: IpAddr, order: Order },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //!
 //! `LIGHTSHIP_SIM_SEED` plays the histories from another seed on, `LIGHTSHIP_SIM_HISTORIES` another number of each kind.
 //! The kernel, the agent and the writing side of the operator are models; the watch, placement and heartbeats are what runs.
-//! Not modelled: retiring a primary, services that come and go, IPv6, forged claims, a ring buffer that overflows.
+//! Not modelled: retiring a primary, services that come and go, a ring buffer that overflows.
 
 mod agent;
 mod api;
@@ -41,8 +41,12 @@ enum Without {
     Nothing,
     /// Kernels do not yield.
     Fence,
+    /// Kernels believe strangers.
+    Membership,
     /// The API server does not compare versions.
     CompareAndSwap,
+    /// The gate closes later than a heartbeat expires.
+    LateGate,
     /// A rule of the watch.
     Rule(Rule),
 }
@@ -51,7 +55,7 @@ impl Without {
     fn rule(self) -> Option<Rule> {
         match self {
             Self::Rule(rule) => Some(rule),
-            Self::Nothing | Self::Fence | Self::CompareAndSwap => None,
+            Self::Nothing | Self::Fence | Self::Membership | Self::CompareAndSwap | Self::LateGate => None,
         }
     }
 }

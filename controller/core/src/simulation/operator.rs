@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::api::{Answer, Caller, News, State, What};
 use super::event::{Event, ForOperator};
+use super::plan::Shape;
 use super::world::World;
 use super::{MS, Micros, SECOND};
 use crate::binding::Binding;
@@ -51,8 +52,11 @@ pub(super) fn service(group: usize) -> ServiceId {
     ServiceId::new("default", format!("web-{group}"))
 }
 
-pub(super) fn address(group: usize) -> std::net::IpAddr {
-    format!("10.0.10.{group}").parse().unwrap()
+/// The addresses of a service: of one family or of both.
+pub(super) fn addresses(group: usize, shape: &Shape) -> Vec<std::net::IpAddr> {
+    let four = format!("10.0.10.{group}").parse().unwrap();
+    let six = shape.dual.then(|| format!("2004::{group}").parse().unwrap());
+    std::iter::once(four).chain(six).collect()
 }
 
 impl World {
@@ -79,7 +83,7 @@ impl World {
         let announceable = |group| Announceable {
             labels: Labels::new(),
             announcer: Announcer::Us,
-            load_balancer: vec![address(group)],
+            load_balancer: addresses(group, &self.shape),
             external: vec![],
             endpoints: Endpoints::Anywhere,
         };
@@ -136,10 +140,18 @@ impl World {
                 }
                 self.operator.thinks_at = None;
                 self.think();
-                return self.think_in(500 * MS);
+                return self.think_in(self.until_expiry());
             }
         }
         self.think_in(5 * MS);
+    }
+
+    /// When a heartbeat expires next, or somebody looks without a reason.
+    fn until_expiry(&self) -> Micros {
+        let now = self.operator_now();
+        let expiry = self.operator.cluster.heartbeats.next_expiry(now);
+        let wait = expiry.map_or(u128::MAX, |at| (at - now).as_micros());
+        u64::try_from(wait).map_or(500 * MS, |wait| wait.min(500 * MS))
     }
 
     /// Unless it does so earlier.

@@ -10,6 +10,8 @@ pub(super) struct Shape {
     /// Segments; every node has an interface on each.
     pub(super) segments: usize,
     pub(super) groups: usize,
+    /// Whether services have an IPv6 address beside the other.
+    pub(super) dual: bool,
     /// Whether each segment has a router.
     pub(super) gateway: bool,
     /// How long a heartbeat counts.
@@ -78,6 +80,33 @@ pub(super) enum Kind {
     OperatorCut,
     /// A node is drained, and undrained afterwards.
     Drain(usize),
+    /// Somebody sends claims that are nobody's.
+    Forged {
+        segment: usize,
+        by: Forger,
+    },
+}
+
+/// Whose name is on a forged claim, and what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forger {
+    /// Nobody's, so many epochs ahead of the lease.
+    Stranger(u32),
+    /// A member's, so many epochs ahead of the lease.
+    Member(usize, u32),
+    /// Claims that were true, again.
+    Replayer,
+}
+
+impl Forger {
+    pub(super) fn roll(dice: &mut Dice, node: usize) -> Self {
+        let lead = [0, 1, 7, 4_000_000][dice.index(4)];
+        match dice.below(3) {
+            0 => Self::Stranger(lead),
+            1 => Self::Member(node, lead),
+            _ => Self::Replayer,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +134,7 @@ impl Shape {
             nodes,
             segments: 1,
             groups: 2,
+            dual: false,
             gateway: true,
             duration: 3 * SECOND,
             api: (MS, 5 * MS),
@@ -120,8 +150,13 @@ impl Shape {
             nodes: 2 + dice.index(3),
             segments: 1 + usize::from(dice.permille(250)),
             groups: 1 + dice.index(3),
+            dual: dice.permille(300),
             gateway: dice.permille(700),
-            duration: dice.between(2, 4) * SECOND,
+            duration: if dice.permille(50) {
+                SECOND
+            } else {
+                dice.between(2, 4) * SECOND
+            },
             api: (api / 2, api),
             news: (MS, dice.between(2, 60) * MS),
             lan: (50, dice.between(100, 1500)),
@@ -135,7 +170,7 @@ impl Kind {
         let (node, segment) = (dice.index(shape.nodes), dice.index(shape.segments));
         let other = (node + 1 + dice.index(shape.nodes - 1)) % shape.nodes;
         let coin = |dice: &mut Dice| dice.permille(500);
-        match dice.below(20) {
+        match dice.below(21) {
             0 | 1 => Self::Crash(node),
             2 => Self::Pause {
                 node,
@@ -172,6 +207,10 @@ impl Kind {
             16 => Self::ApiCut(node),
             17 => Self::NewsLost(node),
             18 => Self::Drain(node),
+            19 => Self::Forged {
+                segment,
+                by: Forger::roll(dice, node),
+            },
             _ if coin(dice) => Self::Operator,
             _ => Self::OperatorCut,
         }
@@ -204,6 +243,10 @@ impl Kind {
                 | Self::NewsLost(_)
                 | Self::Operator
                 | Self::OperatorCut
+                | Self::Forged {
+                    by: Forger::Stranger(_) | Forger::Replayer,
+                    ..
+                }
         )
     }
 }

@@ -1,7 +1,7 @@
 //! A simulation that cannot fail proves nothing: with each mechanism switched off it does, soon.
 
 use super::Without;
-use super::histories::{drain, first_broken, play, shrink};
+use super::histories::{drain, first_broken, forged, forged_alone, freeze, play, shrink};
 use super::plan::Plan;
 use crate::watch::broken::Rule;
 
@@ -40,5 +40,21 @@ fn without_compare_and_swap_bindings_are_overwritten() {
 #[test]
 fn a_claim_told_before_the_kernel_answers_silences_the_address() {
     let without = Without::Rule(Rule::CarriedOut);
-    breaks(100, drain, without, "in a planned move");
+    breaks(100, drain, without, "of silence by Drain");
+}
+
+#[test]
+fn a_gate_that_closes_with_the_heartbeat_is_noticed() {
+    breaks(100, freeze, Without::LateGate, "of silence by Freeze");
+}
+
+#[test]
+fn a_forged_claim_that_comes_again_silences_for_good_where_it_is_not_read_again() {
+    let without = Without::Rule(Rule::ReadAfterEveryClaim);
+    breaks(300, forged, without, "all is healed");
+}
+
+#[test]
+fn where_strangers_are_believed_they_silence_an_address() {
+    breaks(300, forged_alone, Without::Membership, "Stranger");
 }

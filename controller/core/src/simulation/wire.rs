@@ -6,13 +6,23 @@ use super::event::{Event, ForAgent};
 use super::kernel::Judgement;
 use super::lan::{Content, Frame, Place};
 use super::node::{index, mac, own_address, segment};
+use super::operator::{addresses, service};
+use super::plan::{Forger, Kind};
 use super::world::World;
-use super::{Micros, Without};
+use super::{MS, Micros, Without};
+use crate::inventory::Mac;
 use crate::watch::{Heard, NicIndex};
 
 impl World {
     /// A frame leaves a station.
     pub(super) fn send(&mut self, segment: usize, from: Place, frame: Frame) {
+        if let Content::Claim { .. } = frame.content {
+            self.sent.push((segment, frame));
+        }
+        self.spread_frame(segment, from, frame);
+    }
+
+    fn spread_frame(&mut self, segment: usize, from: Place, frame: Frame) {
         let gateway = self.shape.nodes;
         for place in 0..=gateway {
             let is_meant = frame.to.is_none_or(|to| to == mac(segment, place));
@@ -72,7 +82,7 @@ impl World {
         match frame.content {
             Content::Ask { address } => {
                 let is_own = self.nodes[node].ports[lan].own == address;
-                let order = self.nodes[node].answers(address, lan, self.now, self.most());
+                let order = self.nodes[node].answers(address, lan, self.now, self.gate());
                 if let Some(order) = order {
                     self.judge.answers(self.now, node, (address, nic), order);
                 }
@@ -95,15 +105,65 @@ impl World {
                 self.later(node, wait, ForAgent::Heard(heard));
                 self.told(node, heard, None);
             }
-            Content::Claim { address, order } => {
+            Content::Claim { address, order } | Content::Forged { address, order } => {
                 let heard = Heard {
                     nic,
                     from: frame.from,
                     address,
                 };
+                let entry = self.nodes[node].kernel.entries.get(&(address, nic));
+                if let (Content::Claim { .. }, Some(own)) = (frame.content, entry.map(|entry| entry.order)) {
+                    self.judge.delivered(node, (address, nic), order, own);
+                }
                 self.told(node, heard, Some(order));
             }
         }
+    }
+
+    /// The next claims of somebody who forges them, while that lasts.
+    pub(super) fn forge(&mut self, number: usize) {
+        let fault = self.plan.faults[number];
+        let Kind::Forged { segment, by } = fault.kind else {
+            return;
+        };
+        if self.now >= fault.until() {
+            return;
+        }
+        for frame in self.forged(segment, by) {
+            self.spread_frame(segment, self.shape.nodes + 1, frame);
+        }
+        let wait = self.dice.between(5 * MS, 400 * MS);
+        self.push(wait, Event::Forge(number));
+    }
+
+    fn forged(&mut self, segment: usize, by: Forger) -> Vec<Frame> {
+        let (from, lead) = match by {
+            Forger::Stranger(lead) => (Mac([6; 6]), lead),
+            Forger::Member(node, lead) => (mac(segment, node), lead),
+            Forger::Replayer => {
+                let true_ones = self.sent.iter().filter(|(on, _)| *on == segment);
+                let frames: Vec<Frame> = true_ones.map(|(_, frame)| *frame).collect();
+                let which = self.dice.index(frames.len());
+                return frames.get(which).copied().into_iter().collect();
+            }
+        };
+        let rank = u32::from(self.dice.permille(500));
+        let mut frames = vec![];
+        for group in 0..self.shape.groups {
+            let lease = self.api.state.leases.get(&service(group));
+            let epoch = lease.map_or(0, |(_, binding)| binding.transitions).unsigned_abs();
+            let order = Order {
+                epoch: epoch + lead,
+                rank,
+            };
+            let content = |address| Content::Forged { address, order };
+            frames.extend(addresses(group, &self.shape).into_iter().map(|address| Frame {
+                from,
+                to: None,
+                content: content(address),
+            }));
+        }
+        frames
     }
 
     /// A frame says who has an address.
@@ -111,14 +171,14 @@ impl World {
         let key = (heard.address, heard.nic);
         let now = self.local(node);
         let kernel = &mut self.nodes[node].kernel;
-        let Some(entry) = kernel.entries.get(&key).copied() else {
+        if !kernel.entries.contains_key(&key) {
             return;
-        };
-        if let Some(claim) = claim {
-            self.judge.delivered(node, key, claim, entry.order);
         }
         if self.without == Without::Fence {
             return;
+        }
+        if self.without == Without::Membership {
+            kernel.members.insert(heard.from);
         }
         let wait = self.dice.between(20, 200);
         match (kernel.told(key, heard.from, claim, now), claim) {

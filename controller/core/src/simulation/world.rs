@@ -8,12 +8,13 @@ use super::clock::Clock;
 use super::dice::Dice;
 use super::event::{Event, ForAgent};
 use super::judge::Judge;
-use super::lan::Segment;
+use super::lan::{Frame, Segment};
 use super::node::Node;
 use super::operator::Operator;
 use super::plan::{Plan, Shape};
 use super::{MS, Micros, Without};
 use crate::time::Instant;
+use crate::timing::liveness;
 
 /// How many events the longest history has by far.
 const MOST_EVENTS: u64 = 2_000_000;
@@ -35,6 +36,8 @@ pub(super) struct World {
     pub(super) unreachable: Vec<u32>,
     pub(super) operator: Operator,
     pub(super) judge: Judge,
+    /// Claims that were sent, for who replays them.
+    pub(super) sent: Vec<(usize, Frame)>,
     pub(super) tale: Option<Vec<String>>,
     pub(super) events: u64,
 }
@@ -59,6 +62,7 @@ impl World {
             unreachable: vec![0; shape.nodes + 1],
             operator: Operator::default(),
             judge: Judge::default(),
+            sent: vec![],
             tale: told.then(Vec::new),
             events: 0,
             shape,
@@ -112,9 +116,17 @@ impl World {
         }
     }
 
-    /// How long a heartbeat counts, and the kernel's gate stays open.
+    /// How long a heartbeat counts.
     pub(super) fn most(&self) -> Duration {
         Duration::from_micros(self.shape.duration)
+    }
+
+    /// How long a kernel's gate stays open.
+    pub(super) fn gate(&self) -> Duration {
+        match self.without {
+            Without::LateGate => self.most(),
+            _ => liveness(self.most()),
+        }
     }
 
     pub(super) fn local(&self, node: usize) -> Instant {
@@ -150,6 +162,7 @@ impl World {
             Event::Request(request) => self.serve(request),
             Event::Fault(number) => self.fault(number),
             Event::Heal(number) => self.heal(number),
+            Event::Forge(number) => self.forge(number),
             Event::Sample => self.sample(),
         }
     }

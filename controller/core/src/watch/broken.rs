@@ -7,6 +7,8 @@ use super::Watch;
 pub(crate) enum Rule {
     /// A silence counts only where a witness answers.
     Witness,
+    /// A claim that no order beats is answered by a lease that was read after the last time it came.
+    ReadAfterEveryClaim,
     /// Nobody is told of a claim before the kernel answers by it.
     CarriedOut,
 }

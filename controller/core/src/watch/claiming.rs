@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use lightship_abi::order::Order;
 
 use super::group::{
-    ABSURD_LEAD, API_PATIENCE, ASK_INTERVAL, ASKS, Api, Claim, Fence, Group, LINGERING, LISTEN_STEP,
-    LOOK_INTERVAL, Suspected, Usurped, due,
+    API_PATIENCE, ASK_INTERVAL, ASKS, Api, Claim, Fence, Group, LINGERING, LISTEN_STEP, LOOK_INTERVAL,
+    Suspected, Usurped, due,
 };
 use super::pair::Silence;
 use super::probing::{Purpose, beating};
@@ -177,7 +177,7 @@ impl Watch {
         let Some(fence) = group.fence.filter(|fence| now >= fence.next_ask) else {
             return;
         };
-        let absurd = fence.order.epoch > group.view.epoch.saturating_add(ABSURD_LEAD);
+        let absurd = fence.is_absurd(group.view.epoch);
         let mut next = Fence {
             next_ask: now + ASK_INTERVAL,
             ..fence
@@ -189,6 +189,7 @@ impl Watch {
             next.next_ask = now + LOOK_INTERVAL;
             match fence.api {
                 Api::Unasked => actions.push(Action::Read),
+                Api::Away if absurd => actions.push(Action::Read),
                 // The read itself confirms what no order could: `Answer::confirmed` says so.
                 Api::Confirmed(read) if absurd => {
                     if next.resumed != Some(read) {
@@ -201,7 +202,6 @@ impl Watch {
                     let epoch = fence.order.epoch + 1;
                     actions.push(claim(primary, group, epoch));
                 }
-                Api::Away if absurd => {}
                 Api::Away => {
                     let rank = u32::try_from(group.view.standbys.len()).unwrap_or(u32::MAX - 1) + 1;
                     let epoch = fence.order.epoch + 1;

@@ -23,7 +23,7 @@ pub(super) const ASKS: u32 = 3;
 /// How long a former holder waits before it says that its successor does not answer.
 pub(super) const LINGERING: Duration = Duration::from_secs(5);
 /// No lease changes hands so often between two looks: a claim further ahead is forged.
-pub(super) const ABSURD_LEAD: u32 = 1000;
+const ABSURD_LEAD: u32 = 1000;
 
 /// A group and this node's part in it.
 #[derive(Clone, Debug)]
@@ -66,6 +66,32 @@ pub(super) struct Fence {
     pub(super) api: Api,
     /// The start of the read by which the address is taken back although nothing beats the claim.
     pub(super) resumed: Option<Instant>,
+}
+
+impl Fence {
+    /// Whether no order of ours can beat the claim.
+    pub(super) fn is_absurd(&self, epoch: u32) -> bool {
+        self.order.epoch > epoch.saturating_add(ABSURD_LEAD)
+    }
+
+    /// The claim came again, or a lower one: the kernel believes only what is read from now on.
+    pub(super) fn repeated(&mut self, epoch: u32, now: Instant) {
+        self.at = now;
+        if self.is_absurd(epoch)
+            && let Api::Confirmed(_) = self.api
+        {
+            self.api = Api::Unasked;
+        }
+    }
+
+    /// The lease was read, and names this node still.
+    pub(super) fn confirm(&mut self, read: Instant, now: Instant) {
+        let is_awaited = self.asked >= ASKS && !matches!(self.api, Api::Confirmed(_));
+        if is_awaited {
+            self.next_ask = now;
+        }
+        self.api = Api::Confirmed(read);
+    }
 }
 
 /// Whether the API server had its say.

@@ -73,3 +73,27 @@ fn nor_on_an_interface_that_came_back_until_the_kernel_answers_there() {
     scene.pass(150);
     assert!(told(&scene) > 0);
 }
+
+#[test]
+fn only_what_changes_the_answers_is_carried_out() {
+    let mut scene = Scene::new();
+    let mut seen = scene.watch.revision();
+    let mut is_news = |scene: &Scene| {
+        let now = scene.watch.revision();
+        std::mem::replace(&mut seen, now) != now
+    };
+    scene.lease(0, 2, 4, &[1, 3]);
+    assert!(!is_news(&scene), "somebody else's");
+    scene.lease(0, 1, 5, &[3]);
+    assert!(is_news(&scene));
+    scene.lease(0, 1, 5, &[2, 3]);
+    assert!(!is_news(&scene), "another order of standbys");
+    scene.lease(0, 1, 6, &[2, 3]);
+    assert!(is_news(&scene), "another epoch");
+    let mut narrowed = bound(0, 1, 6, &[2, 3]);
+    narrowed.targets.clear();
+    scene.see(0, narrowed);
+    assert!(is_news(&scene), "fewer addresses");
+    scene.watch.observe_group(&group(0), None, None, at(0));
+    assert!(is_news(&scene), "no lease");
+}

@@ -91,3 +91,56 @@ fn a_claim_that_beats_nothing_changes_nothing() {
     assert_eq!(scene.claims(), []);
     assert_eq!(scene.answers(), [(group(0), Part::Holder, holder(4))]);
 }
+
+/// A claim that no order beats.
+const ABSURD: Order = Order {
+    epoch: 4_000_000,
+    rank: 0,
+};
+
+fn confirmed(scene: &Scene) -> Option<Instant> {
+    scene.watch.answers().next().and_then(|answer| answer.confirmed)
+}
+
+#[test]
+fn an_absurd_claim_that_comes_again_is_answered_by_a_later_read() {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    for _ in 0..3 {
+        scene.yielded(0, 2, ABSURD);
+        scene.pass(50);
+        scene.read(0, bound(0, 1, 4, &[2, 3]));
+        scene.pass(1000);
+    }
+    scene.yielded(0, 2, ABSURD);
+    let last = at(scene.now);
+    scene.done.clear();
+    scene.pass(2000);
+    let reads = scene.done.iter().filter(|(_, action)| *action == Action::Read);
+    assert!(
+        (1..=2).contains(&reads.count()),
+        "read again, and not at every turn"
+    );
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    scene.pass(10);
+    assert!(confirmed(&scene) > Some(last));
+}
+
+#[test]
+fn an_absurd_claim_while_the_api_server_is_away_is_answered_when_it_is_back() {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene.yielded(0, 2, ABSURD);
+    let now = at(scene.now);
+    scene.watch.read_answered(ReadAnswer::Unreachable, now, now);
+    scene.done.clear();
+    scene.pass(5000);
+    let reads = scene.done.iter().filter(|(_, action)| *action == Action::Read);
+    assert!(reads.count() >= 4);
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    let read = at(scene.now);
+    scene.pass(10);
+    assert_eq!(confirmed(&scene), Some(read));
+}

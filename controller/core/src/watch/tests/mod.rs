@@ -3,6 +3,7 @@
 mod carried;
 mod chase;
 mod claim;
+mod conflict;
 mod fence;
 mod handover;
 mod link;

@@ -110,3 +110,14 @@ fn a_holder_that_was_not_heard_since_it_holds_is_not_claimed_from() {
     let claimed: Vec<u8> = scene.claims().into_iter().map(|(_, number, _)| number).collect();
     assert_eq!(claimed, [0]);
 }
+
+#[test]
+fn a_loop_that_stood_still_does_not_make_up_for_what_it_missed() {
+    let mut scene = Scene::new();
+    scene.lease(0, 2, 0, &[1, 3]);
+    scene.pass(3000);
+    scene.now += 10_000;
+    let since = scene.now;
+    scene.pass(1000);
+    assert!(scene.count(since, is_probe) <= 11);
+}

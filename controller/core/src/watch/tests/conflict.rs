@@ -1,0 +1,79 @@
+//! Somebody says, by no claim that counts, that it has an address of this node's.
+
+use super::*;
+use crate::finding::Sight;
+
+const STRANGER: Mac = Mac([6; 6]);
+
+fn holding() -> Scene {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene
+}
+
+fn contest(scene: &mut Scene, from: Mac, number: u8) {
+    let heard = Heard {
+        nic: NIC,
+        from,
+        address: vip(number),
+    };
+    let actions = scene.watch.contested(heard, at(scene.now));
+    scene.perform(actions);
+}
+
+fn count(scene: &Scene, kind: impl Fn(&Action) -> bool) -> usize {
+    scene.done.iter().filter(|(_, action)| kind(action)).count()
+}
+
+fn is_defence(action: &Action) -> bool {
+    matches!(action, Action::Defend { .. })
+}
+
+fn is_told(action: &Action) -> bool {
+    matches!(action, Action::Tell(_, Sight::Conflict { mac, .. }) if *mac == STRANGER)
+}
+
+#[test]
+fn a_stranger_is_told_of_and_answered_once_in_ten_seconds_however_often_it_says_so() {
+    let mut scene = holding();
+    for _ in 0..200 {
+        contest(&mut scene, STRANGER, 0);
+        scene.pass(100);
+    }
+    assert_eq!((count(&scene, is_defence), count(&scene, is_told)), (2, 2));
+}
+
+#[test]
+fn a_stranger_changes_nothing() {
+    let mut scene = holding();
+    for _ in 0..20 {
+        contest(&mut scene, STRANGER, 0);
+        scene.pass(100);
+    }
+    assert_eq!(scene.answers(), [(group(0), Part::Holder, holder(4))]);
+    let others = |action: &Action| !is_defence(action) && !is_told(action);
+    assert_eq!(count(&scene, others), 0, "{:?}", scene.done);
+}
+
+#[test]
+fn a_member_that_does_not_know_better_is_told_by_the_claim() {
+    let mut scene = holding();
+    contest(&mut scene, mac(2), 0);
+    let claim = Action::ClaimTo {
+        nic: NIC,
+        to: mac(2),
+        address: vip(0),
+        order: holder(4),
+    };
+    assert_eq!(count(&scene, |action| *action == claim), 1);
+}
+
+#[test]
+fn what_is_not_held_here_is_not_defended() {
+    let mut scene = holding();
+    scene.lease(1, 2, 4, &[1, 3]);
+    contest(&mut scene, STRANGER, 1);
+    contest(&mut scene, STRANGER, 7);
+    assert_eq!(count(&scene, is_defence), 0);
+}
