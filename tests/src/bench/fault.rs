@@ -19,6 +19,7 @@ pub(crate) enum Fault {
     Drain,
     AgentRestart,
     AgentKill,
+    AgentFrozenBriefly,
     AgentFrozen,
     OperatorRestart,
     ApiFrozen,
@@ -36,6 +37,7 @@ impl Fault {
             Self::Drain => "node drained",
             Self::AgentRestart => "agent stopped and started",
             Self::AgentKill => "agent killed and started",
+            Self::AgentFrozenBriefly => "agent frozen for 5 s, within its gate",
             Self::AgentFrozen => "agent frozen beyond its gate, then thawed",
             Self::OperatorRestart => "operator killed and started",
             Self::ApiFrozen => "API server frozen for 10 s",
@@ -56,7 +58,11 @@ impl Fault {
     pub(crate) fn moves(self) -> bool {
         !matches!(
             self,
-            Self::AgentRestart | Self::AgentKill | Self::OperatorRestart | Self::ApiFrozen
+            Self::AgentRestart
+                | Self::AgentKill
+                | Self::AgentFrozenBriefly
+                | Self::OperatorRestart
+                | Self::ApiFrozen
         )
     }
 
@@ -81,6 +87,11 @@ impl Fault {
             Self::AgentKill => {
                 scene.agent(Action::Kill, victim)?;
                 scene.agent(Action::Start, victim)?;
+            }
+            Self::AgentFrozenBriefly => {
+                scene.agent(Action::Freeze, victim)?;
+                watching.for_a_while(Duration::from_secs(5));
+                scene.agent(Action::Thaw, victim)?;
             }
             Self::OperatorRestart => {
                 scene.operator(Action::Kill, 1)?;
@@ -111,7 +122,11 @@ impl Fault {
             Self::Pause => scene.resume(victim)?,
             Self::Drain => scene.undrain(victim)?,
             Self::AgentFrozen => scene.agent(Action::Thaw, victim)?,
-            Self::AgentRestart | Self::AgentKill | Self::OperatorRestart | Self::ApiFrozen => return Ok(()),
+            Self::AgentRestart
+            | Self::AgentKill
+            | Self::AgentFrozenBriefly
+            | Self::OperatorRestart
+            | Self::ApiFrozen => return Ok(()),
         }
         watching.for_a_while(Duration::from_secs(2));
         Ok(())

@@ -21,7 +21,6 @@ use tokio::runtime::Runtime;
 use crate::api::{self, Request};
 use crate::crowd;
 use crate::fleet::Fleet;
-use crate::observer::Observer;
 use crate::report::{Figure, Report};
 use crate::stored;
 use crate::usage::{self, Usage};
@@ -58,26 +57,13 @@ async fn measure(lab: &Lab, agents: u16, services: u32, report: &mut Report) -> 
     println!("the bare client wrote {services} leases in {alone:.1?}");
     let mut fleet = Fleet::new(&lab.folder().kubeconfig()).await?;
     let start = Instant::now();
-    let before = usage::memory_of_self()?;
     fleet.grow(agents).await?;
-    let idle = usage::memory_of_self()? - before;
     println!("{agents} agents run after {:.1?}", start.elapsed());
     let watched = bare(&writer, services / PART, Seen::ByAgents).await? * PART;
     println!("the bare client would write {services} leases in {watched:.1?} while the agents watch");
 
-    lab.apply(crowd::POOL)?;
-    let observer = Observer::open(&client).await?;
-    let start = Instant::now();
-    lab.operator(Action::Start, 1)?;
-    observer.addresses(services).await?;
-    report.tell([Figure::alone(
-        format!("{services} services: operator started to last address"),
-        start.elapsed().as_secs_f64(),
-        "s",
-    )]);
     report.tell(place(lab, &client, &fleet, services, [alone, watched]).await?);
     let (least, most) = fleet.spread();
-    let own = usage::memory_of_self()? - before;
     report.tell([
         Figure::beside(
             "addresses of the agent with the most (beside: with the fewest)",
@@ -85,11 +71,10 @@ async fn measure(lab: &Lab, agents: u16, services: u32, report: &mut Report) -> 
             "",
             as_f64(least),
         ),
-        Figure::beside(
-            format!("a simulated agent's resident memory, {services} services (beside: none)"),
-            own / f64::from(agents),
+        Figure::alone(
+            "resident memory of all agents together, each with a copy of every lease",
+            usage::memory_of_self()?,
             "MiB",
-            idle / f64::from(agents),
         ),
     ]);
     let rest = at_rest(lab, &client, agents).await?;
@@ -166,7 +151,7 @@ fn lease(number: u32, seen: Seen) -> Result<Lease> {
     Ok(serde_json::from_value(object)?)
 }
 
-/// All services have addresses; a policy comes.
+/// Pool, policy, services and agents are there; an operator comes.
 async fn place(
     lab: &Lab,
     client: &Client,
@@ -174,9 +159,11 @@ async fn place(
     services: u32,
     [alone, watched]: [Duration; 2],
 ) -> Result<Vec<Figure>> {
+    lab.apply(crowd::POOL)?;
+    lab.apply(&crowd::policy())?;
     let (requests, used) = (api::requests(client).await?, Usage::now(lab)?);
     let start = Instant::now();
-    lab.apply(&crowd::policy())?;
+    lab.operator(Action::Start, 1)?;
     let mut printed = Instant::now();
     loop {
         let answered = fleet.answered();
@@ -205,7 +192,7 @@ async fn place(
     Ok(vec![
         Figure::beside(
             format!(
-                "{services} services placed from nothing; a bare client creates as many leases while the agents watch (a tenth, times ten)"
+                "{services} services given an address and placed; a bare client creates as many leases while the agents watch (a tenth, times ten)"
             ),
             took.as_secs_f64(),
             "s",
@@ -267,7 +254,10 @@ async fn at_rest(lab: &Lab, client: &Client, agents: u16) -> Result<Rest> {
     Ok(Rest { requests, figures })
 }
 
-/// Waits until no service's lease changes for five seconds.
+/// Longer than the operator lets pass between two steps of evening load out.
+const CALM: Duration = Duration::from_secs(12);
+
+/// Waits until no service's lease changes for so long.
 async fn settled(client: &Client) -> Result<()> {
     let api: Api<Lease> = Api::namespaced(client.clone(), "kube-system");
     let params = ListParams::default().labels(&format!("{}={}", label::LEASE, label::LEASE_SERVICE));
@@ -278,10 +268,10 @@ async fn settled(client: &Client) -> Result<()> {
     let start = Instant::now();
     let mut known = versions().await?;
     loop {
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(CALM).await;
         let now = versions().await?;
         if now == known {
-            println!("no lease has changed for 5 s after {:.0?}", start.elapsed());
+            println!("no lease has changed for {CALM:?} after {:.0?}", start.elapsed());
             return Ok(());
         }
         ensure!(start.elapsed() < LONGEST, "failed to see the leases come to rest");

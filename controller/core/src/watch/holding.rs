@@ -47,7 +47,9 @@ impl Answer<'_> {
 impl Watch {
     /// What this node should answer for now.
     pub fn answers(&self) -> impl Iterator<Item = Answer<'_>> {
-        self.groups.keys().filter_map(|primary| self.answer(primary))
+        // All of them are looked at for every change, so none is looked up.
+        let all = self.groups.iter();
+        all.filter_map(|(primary, group)| self.answer_for(primary, group))
     }
 
     pub(super) fn part(&self, primary: &ServiceId) -> Option<Part> {
@@ -56,6 +58,10 @@ impl Watch {
 
     pub(super) fn answer<'a>(&'a self, primary: &ServiceId) -> Option<Answer<'a>> {
         let (primary, group) = self.groups.get_key_value(primary)?;
+        self.answer_for(primary, group)
+    }
+
+    fn answer_for<'a>(&'a self, primary: &'a ServiceId, group: &'a Group) -> Option<Answer<'a>> {
         let (part, order, targets) = if let Some(usurped) = &group.usurped {
             (Part::Usurper, usurped.order, &group.view.targets)
         } else if group.view.holder == self.node {
