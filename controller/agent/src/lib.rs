@@ -35,7 +35,7 @@ use lightship_crd::{label, members};
 use lightship_datapath::Wakeup;
 use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::View;
-use lightship_edge::watch::Seen;
+use lightship_edge::watch::{Seen, forget_managers};
 use lightship_edge::{Clock, Tracer};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -265,6 +265,7 @@ impl Agent {
             Api::namespaced(client.clone(), &self.options.namespace),
             watcher::Config::default().labels(&selected),
             "leases",
+            forget_managers,
             undecodable(self.metrics.clone()),
         );
         let named = format!("metadata.name={}", members::NAME);
@@ -272,6 +273,7 @@ impl Agent {
             Api::namespaced(client, &self.options.namespace),
             watcher::Config::default().fields(&named),
             "members",
+            forget_managers,
             undecodable(self.metrics.clone()),
         );
         // Leases that change together are carried out together.

@@ -28,6 +28,10 @@ use crate::args::{Arguments, Command};
 use crate::exit::Exit;
 use crate::telemetry::Levels;
 
+/// The image is linked with musl, whose own allocator makes every thread wait for one lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -31,6 +31,10 @@ use std::process::Command;
 
 use serde_json::json;
 
+/// As in the `lightship` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RUNS: usize = 5;
 
 type Failure = Box<dyn Error>;

@@ -79,17 +79,24 @@ impl<K> Seen<K> {
 #[derive(Debug)]
 pub struct NotServed(pub watcher::Error);
 
-/// Watches `kind`; `undecodable` is called for every object that cannot be decoded.
+/// Drops the record of who wrote which field, most of an object once it is decoded.
+pub fn forget_managers<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+/// Watches `kind`; `slim` drops from every object what the caller does not look at, so that a list that is whole is small, and
+/// `undecodable` is called for every object that cannot be decoded.
 pub fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
     kind: &'static str,
+    slim: fn(&mut K),
     undecodable: impl Fn() + Send + 'static,
 ) -> BoxStream<'static, Seen<K>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watch_while_served(api, config, kind, undecodable)
+    watch_while_served(api, config, kind, slim, undecodable)
         .filter_map(move |seen| {
             let seen = seen.map_err(|NotServed(error)| broken(kind, &error));
             std::future::ready(seen.ok())
@@ -102,6 +109,7 @@ pub fn watch_while_served<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
     kind: &'static str,
+    slim: fn(&mut K),
     undecodable: impl Fn() + Send + 'static,
 ) -> BoxStream<'static, Result<Seen<K>, NotServed>>
 where
@@ -111,7 +119,14 @@ where
         .backoff(patience(LONGEST_PAUSE))
         .scan(Vec::new(), move |listing, event| {
             let seen = match event {
-                Ok(event) => collect(listing, event, |object| decode(object, kind, &undecodable)).map(Ok),
+                Ok(event) => {
+                    let decode = |object| {
+                        let mut object = decode(object, kind, &undecodable)?;
+                        slim(&mut object);
+                        Some(object)
+                    };
+                    collect(listing, event, decode).map(Ok)
+                }
                 Err(error) if is_not_served(&error) => Some(Err(NotServed(error))),
                 Err(error) => {
                     broken(kind, &error);

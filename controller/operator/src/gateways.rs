@@ -12,7 +12,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
 use lightship_crd::gateway::{self, Gateway};
-use lightship_edge::watch::{NotServed, Seen, is_not_served, patience, watch_while_served};
+use lightship_edge::watch::{NotServed, Seen, forget_managers, is_not_served, patience, watch_while_served};
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
@@ -42,7 +42,13 @@ pub(crate) fn follow(client: &Client, metrics: &Metrics) -> BoxStream<'static, S
         move || {
             let metrics = metrics.clone();
             let undecodable = move || metrics.undecodable(KIND);
-            watch_while_served(Api::all(client.clone()), Config::default(), KIND, undecodable)
+            watch_while_served(
+                Api::all(client.clone()),
+                Config::default(),
+                KIND,
+                forget_managers,
+                undecodable,
+            )
         }
     };
     let following = Following {

@@ -8,9 +8,10 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use lightship_crd::gateway::Gateway;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, label, members};
-use lightship_edge::watch::{Seen, watch};
+use lightship_edge::watch::{Seen, forget_managers, watch};
 
 use crate::gateways;
+use crate::index;
 use crate::metrics::Metrics;
 
 /// What one of the watches saw.
@@ -46,10 +47,14 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
     };
     macro_rules! every {
         ($kind:literal, $change:expr) => {
+            every!($kind, $change, forget_managers)
+        };
+        ($kind:literal, $change:expr, $slim:expr) => {
             watch(
                 Api::all(client.clone()),
                 Config::default(),
                 $kind,
+                $slim,
                 undecodable($kind),
             )
             .map($change)
@@ -57,7 +62,7 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
         };
     }
     stream::select_all([
-        every!("services", Change::Service),
+        every!("services", Change::Service, index::service::slim),
         every!("ciliumloadbalancerippools", Change::Pool),
         every!("ciliuml2announcementpolicies", Change::Policy),
         every!("nodes", Change::Node),
@@ -67,6 +72,7 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
             leases(),
             of_kind(label::LEASE_SERVICE),
             "leases",
+            forget_managers,
             undecodable("leases"),
         )
         .map(Change::Binding)
@@ -75,6 +81,7 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
             leases(),
             of_kind(label::LEASE_HEARTBEAT),
             "leases",
+            forget_managers,
             undecodable("leases"),
         )
         .map(Change::Heartbeat)
@@ -83,6 +90,7 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
             Api::namespaced(client.clone(), namespace),
             Config::default().fields(&format!("metadata.name={}", members::NAME)),
             "configmaps",
+            forget_managers,
             undecodable("configmaps"),
         )
         .map(Change::Members)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::ValueEnum;
 use kube::Client;
 use lightship_crd::condition::service::{REASON_NO_POOL, REASON_OUT_OF_IPS};
 use lightship_tests::lab::testing::TestLab;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::observer::{self, Observer};
 use crate::report::{Figure, Report};
-use crate::stored;
+use crate::stored::{self, Status};
 use crate::usage::{self, Usage};
 
 /// How long nothing may be written before the operator counts as at rest.
@@ -39,7 +40,36 @@ const RESOURCES: [&str; 5] = [
     "events",
 ];
 
-pub(crate) fn run(runtime: &Runtime, services: u32, report: &mut Report) -> Result<()> {
+/// What is measured, each in a lab of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// All services wait and get their address; then all but one wait on a full pool.
+    Wave,
+    /// The operator comes back to services that have theirs.
+    Restart,
+}
+
+/// Measures these parts, all of them when none is named.
+pub(crate) fn run(runtime: &Runtime, services: u32, parts: &[Part], report: &mut Report) -> Result<()> {
+    let parts = if parts.is_empty() {
+        Part::value_variants()
+    } else {
+        parts
+    };
+    for part in parts {
+        let lab = bare_lab()?;
+        let measured = match part {
+            Part::Wave => runtime.block_on(wave(&lab, services, report)),
+            Part::Restart => runtime.block_on(restart(&lab, services, report)),
+        };
+        lab.down()?;
+        measured?;
+    }
+    Ok(())
+}
+
+/// A lab in which nothing runs but the API server.
+fn bare_lab() -> Result<TestLab> {
     let options = Options {
         nodes: 1,
         bare: true,
@@ -54,18 +84,16 @@ pub(crate) fn run(runtime: &Runtime, services: u32, report: &mut Report) -> Resu
         unit.act(lab.folder(), Action::Kill)?;
     }
     lab.install_manifests()?;
-    let measured = runtime.block_on(measure(&lab, services, report));
-    lab.down()?;
-    measured
+    Ok(lab)
 }
 
-async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
+async fn wave(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
     // The operator's own account, once it exists: an administrator would pass authorization and fair queuing unseen.
     lab.operator(Action::Start, 1)?;
     lab.operator(Action::Kill, 1)?;
     let client = api::client(&lab.folder().kubeconfig()).await?;
     let writer = api::client(&lab.folder().component_kubeconfig("operator-1")).await?;
-    stored::create(lab, &client, services).await?;
+    stored::create(lab, &client, services, Status::Empty).await?;
     let at_once = api::best_concurrency(&writer, services).await?;
     let alone = bare(lab, &client, &writer, services, at_once, 0).await?;
     let watched = bare(lab, &client, &writer, services, at_once, 2).await?;
@@ -85,7 +113,6 @@ async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
     ]);
     report.tell(watched.used.figures(&alone.used, services));
     report.tell(allocation(lab, &client, services, &alone, &watched).await?);
-    report.tell(restart(lab, &client, services).await?);
     if services <= MOST_ON_A_FULL_POOL {
         report.tell(full_pool(lab, &client, services).await?);
     }
@@ -141,11 +168,8 @@ async fn allocation(
     watched: &Taken,
 ) -> Result<Vec<Figure>> {
     let unread = writes(client).await?;
-    let mut observer = Observer::open(client).await?;
-    lab.apply(FIRST)?;
-    lab.operator(Action::Start, 1)?;
-    // It has looked at everything once it has judged this one; all others say already what it would say.
-    observer.until(observer::is_judged).await?;
+    // All others say already what it would say.
+    start_and_judge(lab, client).await?;
     let before = at_rest(client).await?;
     let observer = Observer::open(client).await?;
     let used = Usage::now(lab)?;
@@ -205,41 +229,52 @@ async fn allocation(
 
 /// The operator is killed and comes back. That it has listed everything and decides shows in its judgment of a service
 /// that asks for what no pool has; a new address has to wait until nothing of its predecessor can arrive any more.
-async fn restart(lab: &Lab, client: &Client, services: u32) -> Result<Vec<Figure>> {
+async fn restart(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
+    let client = api::client(&lab.folder().kubeconfig()).await?;
+    stored::create(lab, &client, services, Status::Satisfied).await?;
+    lab.apply(&pool("10.16.0.0/12"))?;
+    let unread = writes(&client).await?;
+    start_and_judge(lab, &client).await?;
+    let before = at_rest(&client).await?;
     lab.operator(Action::Kill, 1)?;
-    let before = at_rest(client).await?;
-    let list = api::list(client).await?;
+    let list = api::list(&client).await?;
     lab.apply(LATER)?;
-    let mut observer = Observer::open(client).await?;
+    let mut observer = Observer::open(&client).await?;
     let start = Instant::now();
     lab.operator(Action::Start, 1)?;
-    observer.until(observer::is_judged).await?;
-    let took = start.elapsed();
+    // Whichever comes first: the list may take longer than new addresses are held back.
+    let mut decided = BTreeMap::new();
+    while decided.len() < 2 {
+        let change = |change: &str| observer::is_judged(change) || observer::has_address(change);
+        let name = observer.until(change).await?;
+        if name.starts_with("later-") {
+            decided.entry(name).or_insert_with(|| seconds(start.elapsed()));
+        }
+    }
     let used = Usage::now(lab)?.of("operator-1");
-    observer.until(observer::has_address).await?;
-    let gave = start.elapsed();
-    let after = at_rest(client).await?;
-    lab.kubectl(&["delete", "service", "later-1", "later-2"])?;
+    let took = |name: &str| decided.get(name).copied().unwrap_or_default();
+    let after = at_rest(&client).await?;
     let (resident, peak) = usage::memory(lab, "operator-1")?;
-    Ok(vec![
+    report.tell([
+        Figure::alone(
+            "writes of an operator that starts beside them for the first time",
+            difference(&unread, &before, "services") - 1.0,
+            "writes",
+        ),
         Figure::beside(
             format!(
                 "restart with {services} services: started to first decision written; a list and a second"
             ),
-            seconds(took),
+            took("later-1"),
             "s",
             seconds(list) + 1.0,
         ),
         Figure::alone(
             "killed, not stopped: until it gives a new address",
-            seconds(gave),
+            took("later-2"),
             "s",
         ),
-        Figure::alone(
-            "the operator's processor time until the first decision",
-            used,
-            "s",
-        ),
+        Figure::alone("the operator's processor time until both", used, "s"),
         Figure::alone(
             "writes of a restarted operator beside the two for two new services",
             difference(&before, &after, "services") - 2.0,
@@ -251,7 +286,17 @@ async fn restart(lab: &Lab, client: &Client, services: u32) -> Result<Vec<Figure
             "MiB",
         ),
         Figure::alone("the same, at its peak", peak, "MiB"),
-    ])
+    ]);
+    Ok(())
+}
+
+/// Starts the operator; it has looked at everything once it has judged a new service.
+async fn start_and_judge(lab: &Lab, client: &Client) -> Result<()> {
+    let mut observer = Observer::open(client).await?;
+    lab.apply(FIRST)?;
+    lab.operator(Action::Start, 1)?;
+    observer.until(observer::is_judged).await?;
+    Ok(())
 }
 
 /// A pool of one address: everybody but one waits, and that costs nothing.

@@ -56,6 +56,9 @@ struct Args {
     /// Only these faults.
     #[arg(long)]
     fault: Vec<fault::Fault>,
+    /// Only these parts of ipam-api.
+    #[arg(long)]
+    part: Vec<ipam::Part>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,7 +84,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::default();
     match args.name {
-        Name::IpamApi => ipam::run(&runtime, args.services, &mut report)?,
+        Name::IpamApi => ipam::run(&runtime, args.services, &args.part, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
         Name::Soak => soak::run(
             args.minutes,

@@ -22,7 +22,7 @@ use crate::api::{self, Request};
 use crate::crowd;
 use crate::fleet::Fleet;
 use crate::report::{Figure, Report};
-use crate::stored;
+use crate::stored::{self, Status};
 use crate::usage::{self, Usage};
 
 /// Writes that the bare client has under way at once.
@@ -52,7 +52,7 @@ async fn measure(lab: &Lab, agents: u16, services: u32, report: &mut Report) -> 
     // The operator's own account: an administrator would pass authorization and fair queuing unseen.
     let writer = api::client(&lab.folder().component_kubeconfig("operator-1")).await?;
     lab.operator(Action::Kill, 1)?;
-    stored::create(lab, &client, services).await?;
+    stored::create(lab, &client, services, Status::Empty).await?;
     let alone = bare(&writer, services, Seen::ByNobody).await?;
     println!("the bare client wrote {services} leases in {alone:.1?}");
     let mut fleet = Fleet::new(&lab.folder().kubeconfig()).await?;

@@ -216,7 +216,7 @@ pub(crate) fn slim(service: &mut Service) {
             let fields = fields.filter(|fields| owns_ingress(&fields.0));
             let counts = fields.is_some() && managers.contains(&entry.manager.as_deref());
             if let Some(fields) = fields {
-                fields.0 = serde_json::json!({"f:status": {"f:loadBalancer": {}}});
+                fields.0 = OWNS_INGRESS;
             }
             counts
         });
@@ -224,8 +224,14 @@ pub(crate) fn slim(service: &mut Service) {
     }
 }
 
+/// What is left of fields that have the ingress among them; the API server writes no such fields.
+const OWNS_INGRESS: Value = Value::Null;
+
 /// Cilium's operator replaces the whole status, which the API server records as deep as it is structured.
 fn owns_ingress(fields: &Value) -> bool {
+    if *fields == OWNS_INGRESS {
+        return true;
+    }
     let balancer = fields
         .get("f:status")
         .and_then(|status| status.get("f:loadBalancer"));

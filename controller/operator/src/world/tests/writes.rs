@@ -242,14 +242,17 @@ fn a_pool_counts_what_was_given_within_a_second() {
     let mut server = Server::default();
     server.put_pool(&pool("p", "10.0.10.0/24"));
     let mut world = leader(&server, at(0));
-    settle(&mut world, &mut server, at(0));
-    server.put(&plain("web"));
-    see(&mut world, &server, "web", at(1));
-    settle(&mut world, &mut server, at(1));
-    assert_eq!(used(&server), "Unknown noreason 0");
-    assert_eq!(world.next_deadline(at(1)), Some(at(1_000)));
-    settle(&mut world, &mut server, at(1_000));
-    assert_eq!(used(&server), "Unknown noreason 1");
+    // Nothing is left to look at but what is given from now on.
+    for millisecond in [0, 1_000, 2_000] {
+        settle(&mut world, &mut server, at(millisecond));
+    }
+    for (name, seen, by, count) in [("web", 3_000, 4_000, "1"), ("dns", 4_001, 5_000, "2")] {
+        server.put(&plain(name));
+        see(&mut world, &server, name, at(seen));
+        settle(&mut world, &mut server, at(seen));
+        settle(&mut world, &mut server, at(by));
+        assert_eq!(used(&server), format!("Unknown noreason {count}"));
+    }
 }
 
 #[test]
