@@ -6,9 +6,9 @@ use std::fmt::Debug;
 use anyhow::anyhow;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 use lightship_crd::{label, lease};
+use lightship_edge::Decoded;
 use lightship_operator::rehearsal::{Objects, age, lasts};
 use serde::de::DeserializeOwned;
 
@@ -89,7 +89,7 @@ impl Cluster {
 
 /// Lists objects; what cannot be decoded is told and passed over, as the operator does.
 pub(crate) async fn list<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Decoded<K>>,
     params: &ListParams,
     kind: &'static str,
 ) -> anyhow::Result<Vec<K>>
@@ -97,7 +97,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let listed = api.list(params).await.map_err(|error| reading(kind, error))?;
-    let decoded = listed.items.into_iter().filter_map(|DeserializeGuard(object)| {
+    let decoded = listed.items.into_iter().filter_map(|Decoded(object)| {
         object
             .map_err(|invalid| {
                 let name = invalid.metadata.name.unwrap_or_default();

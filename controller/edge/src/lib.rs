@@ -2,10 +2,12 @@
 
 pub mod answer;
 pub mod clock;
+pub mod decoded;
 pub mod lease;
 pub mod trace;
 pub mod watch;
 
 pub use answer::ApiAnswer;
 pub use clock::Clock;
+pub use decoded::Decoded;
 pub use trace::{Span, TraceContext, Tracer};

@@ -8,15 +8,19 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt as _};
-use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, ExponentialBackoff};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
+use crate::decoded::Decoded;
+
 /// A decision waits for no backoff.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Objects per page of a list: few enough to be held whole, many enough that the pages' round trips do not add up.
+const PAGE: u32 = 5_000;
 
 /// What a watch saw.
 #[derive(Clone, Debug)]
@@ -87,7 +91,7 @@ pub fn forget_managers<K: Resource>(object: &mut K) {
 /// Watches `kind`; `slim` drops from every object what the caller does not look at, so that a list that is whole is small, and
 /// `undecodable` is called for every object that cannot be decoded.
 pub fn watch<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Decoded<K>>,
     config: watcher::Config,
     kind: &'static str,
     slim: fn(&mut K),
@@ -106,7 +110,7 @@ where
 
 /// Watches `kind`, and says each time when it turns out not to be served, for callers that can do without it.
 pub fn watch_while_served<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Decoded<K>>,
     config: watcher::Config,
     kind: &'static str,
     slim: fn(&mut K),
@@ -115,7 +119,7 @@ pub fn watch_while_served<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watcher::watcher(api, config)
+    watcher::watcher(api, config.page_size(PAGE))
         .backoff(patience(LONGEST_PAUSE))
         .scan(Vec::new(), move |listing, event| {
             let seen = match event {
@@ -201,7 +205,7 @@ fn collect<G, K>(listing: &mut Vec<K>, event: Event<G>, decode: impl Fn(G) -> Op
     }
 }
 
-fn decode<K>(object: DeserializeGuard<K>, kind: &'static str, undecodable: impl Fn()) -> Option<K> {
+fn decode<K>(object: Decoded<K>, kind: &'static str, undecodable: impl Fn()) -> Option<K> {
     match object.0 {
         Ok(object) => Some(object),
         Err(invalid) => {

@@ -207,8 +207,20 @@ pub(crate) fn ingress_owner(service: &Service) -> IngressOwner {
 }
 
 /// Drops what nobody here looks at. Most of an object, decoded, is the record of who wrote which field, and of that only
-/// who wrote the ingress counts.
+/// who wrote the ingress counts. Lists are decoded with room for more.
 pub(crate) fn slim(service: &mut Service) {
+    if let Some(ports) = service.spec.as_mut().and_then(|spec| spec.ports.as_mut()) {
+        ports.shrink_to_fit();
+    }
+    if let Some(status) = &mut service.status {
+        let ingress = status.load_balancer.as_mut();
+        if let Some(entries) = ingress.and_then(|balancer| balancer.ingress.as_mut()) {
+            entries.shrink_to_fit();
+        }
+        if let Some(conditions) = &mut status.conditions {
+            conditions.shrink_to_fit();
+        }
+    }
     let managers = [field_owner::OPERATOR, field_owner::CILIUM_OPERATOR].map(Some);
     if let Some(entries) = &mut service.metadata.managed_fields {
         entries.retain_mut(|entry| {
