@@ -76,7 +76,10 @@ fn read_v6(frame: &[u8]) -> Option<(MacAddress, IpAddr, Option<u32>)> {
     Some((told.source, ndp::target(&head).into(), None))
 }
 
+// Their paths are said, for the fuzzer takes this file in from elsewhere.
 #[cfg(test)]
+#[path = "heard/book.rs"]
 mod book;
 #[cfg(test)]
+#[path = "heard/tests.rs"]
 mod tests;
