@@ -108,9 +108,13 @@ impl Announcer {
         inventory::inventory(&self.devices, &self.selection)
     }
 
-    /// Tells the responder that this agent lives, and takes in what it counted.
+    /// Tells the responder that this agent lives.
     pub(crate) fn beat(&mut self) -> Result<(), Error> {
-        self.kernel.beat().map_err(Error::Beat)?;
+        self.kernel.beat().map_err(Error::Beat)
+    }
+
+    /// Takes in what the responder counted.
+    pub(crate) fn count(&mut self) -> Result<(), Error> {
         self.metrics
             .counted(&self.kernel.counters().map_err(Error::Beat)?);
         if self.address_metrics == AddressMetrics::Shown {

@@ -1,8 +1,11 @@
 //! The heartbeat: a lease that says this agent lives and what its node has, renewed every third of its duration.
+//!
+//! It never says so before the responder was told: other nodes take addresses when the lease runs out, and until then the responder has
+//! to answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -10,7 +13,7 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt as _};
 use lightship_core::inventory::Inventory;
 use lightship_core::names::NodeName;
-use lightship_core::timing::LeaseTimings;
+use lightship_core::timing::{LeaseTimings, beat_interval};
 use lightship_crd::{annotation, field_owner, label, lease as names};
 use lightship_edge::{ApiAnswer as _, Clock};
 use tokio::sync::watch;
@@ -56,9 +59,20 @@ impl Heartbeat {
     ///
     /// A connection on which no answer comes is not waited for: the next try has one of its own, and the one that is answered
     /// is the one in use from then on.
-    pub(crate) async fn run(mut self, mut inventory: watch::Receiver<Inventory>) {
+    pub(crate) async fn run(
+        mut self,
+        mut inventory: watch::Receiver<Inventory>,
+        mut beaten: watch::Receiver<Option<Instant>>,
+    ) {
         let mut connection = self.connections.current();
+        // A beat later than it should be, but not two.
+        let newest = beat_interval(self.timings.lease_duration()) * 3 / 2;
         loop {
+            // A process that was frozen may get to this line long before it beats again.
+            let is_fresh = |beaten: &Option<Instant>| beaten.is_some_and(|beaten| beaten.elapsed() < newest);
+            if beaten.wait_for(is_fresh).await.is_err() {
+                return;
+            }
             let current = inventory.borrow_and_update().clone();
             let pause = match self.renew(&connection.client, &current).await {
                 Ok(()) => self.timings.renew_interval(),

@@ -54,7 +54,7 @@ use findings::Findings;
 use heartbeat::Heartbeat;
 use metrics::Metrics;
 pub use metrics::sample as sample_metrics;
-use node::{Audit, Node, Reading, Step, log};
+use node::{Audit, Node, Reading, Step};
 use standing::Standing;
 use traces::Traces;
 
@@ -165,7 +165,8 @@ impl Agent {
         );
         // It ends with this function, whichever way it ends.
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(heartbeat.run(inventory));
+        let (beaten_sender, beaten) = watch::channel(None);
+        tasks.spawn(heartbeat.run(inventory, beaten));
         let mut node = Node {
             name: self.options.node.clone(),
             announcer,
@@ -174,6 +175,7 @@ impl Agent {
             findings: Findings::default(),
             traces: Traces::new(self.options.tracer.clone(), self.options.node.clone()),
             inventory: inventory_sender,
+            beaten: beaten_sender,
             arbiter: Arbiter::new(Arc::clone(&self.connections), namespace),
             requests: tokio::task::JoinSet::new(),
             reading: Reading::No,
@@ -207,7 +209,7 @@ impl Agent {
                 biased;
                 () = stop.cancelled() => return,
                 _ = beats.tick() => {
-                    log(node.announcer.beat());
+                    node.beat();
                     continue;
                 }
                 () = poll_fn(|context| ends.wire.poll_heard(context)) => node.hear(&mut *ends.wire, clock.now()),

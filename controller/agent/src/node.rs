@@ -51,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) findings: Findings,
     pub(crate) traces: Traces,
     pub(crate) inventory: watch::Sender<Inventory>,
+    /// When the responder was last told that this agent lives.
+    pub(crate) beaten: watch::Sender<Option<std::time::Instant>>,
     pub(crate) arbiter: Arbiter,
     pub(crate) requests: JoinSet<Answered>,
     /// Reads under way, and whether one more was asked for meanwhile.
@@ -85,6 +87,15 @@ pub(crate) enum Reading {
 }
 
 impl Node {
+    /// Tells the responder that this agent lives, and after it the heartbeat.
+    pub(crate) fn beat(&mut self) {
+        let beaten = self.announcer.beat();
+        if beaten.is_ok() {
+            self.beaten.send_replace(Some(std::time::Instant::now()));
+        }
+        log(beaten.and_then(|()| self.announcer.count()));
+    }
+
     /// Carries out what was decided, and brings the kernel in step if that is due.
     pub(crate) fn act(&mut self, wire: &mut dyn Wire, clock: Clock, audit: Audit) {
         let now = clock.now();
@@ -337,7 +348,7 @@ fn entry(nic: NicIndex, address: IpAddr) -> Entry {
     }
 }
 
-pub(crate) fn log(result: Result<(), Error>) {
+fn log(result: Result<(), Error>) {
     if let Err(error) = result {
         tracing::error!(
             error = &error as &dyn std::error::Error,
