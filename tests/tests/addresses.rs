@@ -3,12 +3,24 @@
 use anyhow::{Result, ensure};
 use lightship_tests::{
     Lab, eventually,
-    lab::{testing::TestLab, unit::Action},
+    lab::{host::FABRIC, testing::TestLab, unit::Action},
     objects::{self, PATIENCE, has, ingress, pool, says, service, version},
 };
 
 fn lab(test: &str) -> Result<TestLab> {
     objects::addresses_only(test, &[])
+}
+
+/// Waits until the replica of the operator with this admin port exports all of these samples.
+fn exports(lab: &Lab, port: u16, samples: &[&str]) -> Result<()> {
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    eventually("metrics", PATIENCE, || {
+        let text = lab.exec(FABRIC, &["curl", "--silent", "--fail", "--max-time", "5", &url])?;
+        for sample in samples {
+            ensure!(text.lines().any(|line| line == *sample), "no {sample} in {text}");
+        }
+        Ok(())
+    })
 }
 
 #[test]
@@ -76,6 +88,15 @@ fn what_is_asked_for_is_had_or_explained_and_a_freed_address_serves_who_waits() 
     says(&lab, "nowhere", "no_pool", "no pool contains it").unwrap();
     lab.apply(&asking("garbled", "10.0.3")).unwrap();
     says(&lab, "garbled", "bad_request", "\"10.0.3\"").unwrap();
+    let samples = [
+        r#"lightship_operator_pool_addresses_available{pool="q"} 10.0"#,
+        r#"lightship_operator_pool_addresses_used{pool="q"} 1.0"#,
+        r#"lightship_operator_services_waiting{reason="already_allocated"} 1"#,
+        r#"lightship_operator_services_waiting{reason="bad_request"} 1"#,
+        r#"lightship_operator_changes_total{reason="AddressAssigned"} 1"#,
+        r#"lightship_operator_writes_total{kind="service",outcome="written"} 5"#,
+    ];
+    exports(&lab, 9963, &samples).unwrap();
     lab.kubectl(&["delete", "service", "first"]).unwrap();
     has(&lab, "second", &["10.0.3.9"]).unwrap();
     lab.kubectl(&["label", "service", "unlabelled", "color=blue"])
@@ -156,6 +177,8 @@ fn a_frozen_leader_is_replaced_and_thawed_does_no_harm() {
     lab.apply(&service("next", "", "")).unwrap();
     has(&lab, "next", &["10.0.10.0"]).unwrap();
     lab.operator(Action::Thaw, 1).unwrap();
+    exports(&lab, 9963, &["lightship_operator_leader 0"]).unwrap();
+    exports(&lab, 9965, &["lightship_operator_leader 1"]).unwrap();
     let leader = |lab: &Lab| {
         let lease = lab.get(&["lease", "-n", "kube-system", "lightship-operator"])?;
         Ok::<_, anyhow::Error>(
