@@ -14,15 +14,15 @@ use std::{
 };
 
 use lightship_datapath::{
-    AnnounceError, Datapath, Entry, ExecuteError, InterfaceIndex, MacAddress, Options, Order, Outcome,
-    WakeupKind, maps, monotonic_ns,
+    AnnounceError, Datapath, Entry, ExecuteError, MacAddress, Options, Order, Outcome, WakeupKind, maps,
+    monotonic_ns,
     plan::{Action, Confirmation, Desired, Hold, View, plan},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sandbox::{
     Station,
-    agent::{NEVER, SOON, VIP, VIP6},
-    enter, index_of, ip, mac_of,
+    agent::{NEVER, SOON, VIP, VIP6, near},
+    enter, ip, mac_of,
 };
 
 const FIRST: Order = Order { epoch: 5, rank: 0 };
@@ -84,10 +84,6 @@ fn two_nodes() -> Other {
     ip("link set client up");
     ip("link set switch up");
     Other::with("there")
-}
-
-fn near() -> InterfaceIndex {
-    InterfaceIndex(index_of("near"))
 }
 
 fn entry(address: impl Into<IpAddr>) -> Entry {

@@ -158,16 +158,22 @@ fn an_interface_that_is_gone_leaves_no_pin() {
     );
 }
 
-#[test]
-fn an_interface_made_again_under_its_index_is_attached_again() {
-    enter();
-    let mut datapath = open();
-    reconcile(&mut datapath, &desired(&[VIP]));
+/// Takes the interface away and makes another of the same index.
+fn near_made_again() -> InterfaceIndex {
     let index = near();
     ip("link del near");
     ip(&format!("link add near index {index} type veth peer name far"));
     ip("link set near up");
     ip("link set far up");
+    index
+}
+
+#[test]
+fn an_interface_made_again_under_its_index_is_attached_again() {
+    enter();
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    let index = near_made_again();
     let actions = reconcile(&mut datapath, &desired(&[VIP]));
     assert!(actions.contains(&Action::Attach(index)), "{actions:?}");
     assert!(ask(&Station::on("far"), VIP, SOON).is_some());
@@ -178,11 +184,7 @@ fn a_link_that_died_after_it_was_looked_at_is_made_anew() {
     enter();
     let mut datapath = open();
     reconcile(&mut datapath, &desired(&[VIP]));
-    let index = near();
-    ip("link del near");
-    ip(&format!("link add near index {index} type veth peer name far"));
-    ip("link set near up");
-    ip("link set far up");
+    let index = near_made_again();
     assert!(datapath.execute(&[Action::Replace(index)]).is_empty());
     let actions = reconcile(&mut datapath, &desired(&[VIP]));
     assert!(!actions.contains(&Action::Attach(index)), "{actions:?}");

@@ -13,7 +13,7 @@ use lightship_core::watch::{Action, Answer, ClaimAnswer, Evidence, Heard, Nic, N
 use lightship_datapath::Order;
 use lightship_datapath::plan::View;
 use lightship_edge::lease;
-use lightship_edge::watch::Seen;
+use lightship_edge::watch::{Seen, forget_managers};
 use tracing::warn;
 
 use crate::api::{Claimed, Read};
@@ -205,8 +205,8 @@ impl Standing {
 
     /// Takes in a lease unless a later version of it is known: answers to writes and watches overtake each other.
     fn take_in(&mut self, mut lease: Lease) -> BTreeSet<ServiceId> {
-        // Nobody here reads who wrote which field, and it is the largest part of a lease.
-        lease.metadata.managed_fields = None;
+        // A lease that is the answer to a write is whole.
+        forget_managers(&mut lease);
         let service = lease::bound_service(&lease);
         if self
             .leases

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_crd::annotation;
 use lightship_edge::lease::Unreadable;
+use lightship_edge::watch::forget_managers;
 use lightship_edge::{Clock, TraceContext, lease};
 
 /// A claim as it was decided.
@@ -71,7 +72,7 @@ impl Claim {
             source,
         })?;
         let mut lease = lease.clone();
-        lease.metadata.managed_fields = None;
+        forget_managers(&mut lease);
         lease
             .metadata
             .annotations

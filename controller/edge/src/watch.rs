@@ -124,11 +124,7 @@ where
         .scan(Vec::new(), move |listing, event| {
             let seen = match event {
                 Ok(event) => {
-                    let decode = |object| {
-                        let mut object = decode(object, kind, &undecodable)?;
-                        slim(&mut object);
-                        Some(object)
-                    };
+                    let decode = |object| decode(object, kind, slim, &undecodable);
                     collect(listing, event, decode).map(Ok)
                 }
                 Err(error) if is_not_served(&error) => Some(Err(NotServed(error))),
@@ -205,9 +201,12 @@ fn collect<G, K>(listing: &mut Vec<K>, event: Event<G>, decode: impl Fn(G) -> Op
     }
 }
 
-fn decode<K>(object: Decoded<K>, kind: &'static str, undecodable: impl Fn()) -> Option<K> {
+fn decode<K>(object: Decoded<K>, kind: &'static str, slim: fn(&mut K), undecodable: impl Fn()) -> Option<K> {
     match object.0 {
-        Ok(object) => Some(object),
+        Ok(mut object) => {
+            slim(&mut object);
+            Some(object)
+        }
         Err(invalid) => {
             let name = invalid.metadata.name.as_deref().unwrap_or_default();
             warn!(

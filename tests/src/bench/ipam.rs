@@ -18,9 +18,7 @@ use crate::observer::{self, Observer};
 use crate::report::{Figure, Report};
 use crate::stored::{self, Status};
 use crate::usage::{self, Usage};
-
-/// How long nothing may be written before the operator counts as at rest.
-const QUIET: Duration = Duration::from_secs(3);
+use crate::writes::{at_rest, difference, writes};
 
 /// How long the operator is watched at rest.
 const REST: Duration = Duration::from_secs(10);
@@ -373,37 +371,4 @@ fn pool(cidr: &str) -> String {
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
-}
-
-type Writes = BTreeMap<String, f64>;
-
-/// Writes of statuses and events so far, by resource.
-async fn writes(client: &Client) -> Result<Writes> {
-    let mut writes = Writes::new();
-    for ((resource, subresource, verb), count) in api::requests(client).await? {
-        let status = subresource == "status" && verb == "PATCH";
-        let event = resource == "events" && verb == "POST";
-        if status || event {
-            *writes.entry(resource).or_default() += count;
-        }
-    }
-    Ok(writes)
-}
-
-fn difference(before: &Writes, after: &Writes, resource: &str) -> f64 {
-    let of = |writes: &Writes| writes.get(resource).copied().unwrap_or_default();
-    of(after) - of(before)
-}
-
-/// Waits until nothing has been written for a while.
-async fn at_rest(client: &Client) -> Result<Writes> {
-    let mut last = writes(client).await?;
-    loop {
-        tokio::time::sleep(QUIET).await;
-        let now = writes(client).await?;
-        if now == last {
-            return Ok(now);
-        }
-        last = now;
-    }
 }

@@ -19,6 +19,7 @@ mod soak;
 mod spread;
 mod stored;
 mod usage;
+mod writes;
 
 use std::path::PathBuf;
 

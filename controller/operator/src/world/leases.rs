@@ -10,7 +10,7 @@ use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::placement::Outcome;
 use lightship_core::time::Instant;
 use lightship_edge::lease::{self, bound_service};
-use lightship_edge::watch::Seen;
+use lightship_edge::watch::{Seen, forget_managers};
 use tracing::warn;
 
 use super::World;
@@ -38,7 +38,7 @@ impl World {
     /// Takes in a service lease, from a watch or as the answer to a write.
     pub(super) fn observe_lease(&mut self, mut lease: Lease, now: Instant) {
         // Who wrote which field of a lease decides nothing; the API server keeps its record when it is not sent one.
-        lease.metadata.managed_fields = None;
+        forget_managers(&mut lease);
         let id = service_of(&lease, &self.lease_names);
         if is_known(&lease, self.leases.get(&id)) {
             return self.outbox.touch(Target::Lease(id));
