@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, PostParams};
 use kube::{Client, Config, ResourceExt as _};
-use lightship_core::watch::{ClaimAnswer, ReadAnswer};
-use lightship_crd::{field_owner, label};
+use lightship_core::watch::ClaimAnswer;
+use lightship_crd::field_owner;
 use lightship_edge::ApiAnswer as _;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -23,8 +23,6 @@ use crate::succession::{Claim, Standing};
 const CLAIM_DEADLINE: Duration = Duration::from_millis(250);
 /// When the second connection is tried beside the first.
 const HEDGE: Duration = Duration::from_millis(100);
-/// How long a list of all leases may take.
-const LIST_DEADLINE: Duration = Duration::from_secs(1);
 /// How many claims are under way at a time: as many as connections that are kept, for a new one costs the API server more than
 /// many claims.
 const MOST_CLAIMS: usize = 6;
@@ -119,14 +117,6 @@ pub(crate) struct Claimed {
     pub(crate) lease: Option<Lease>,
 }
 
-/// What became of a read.
-#[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) started: lightship_core::time::Instant,
-    pub(crate) answer: ReadAnswer,
-    pub(crate) leases: Vec<Lease>,
-}
-
 impl Arbiter {
     /// Speaks about the leases in `namespace`.
     pub(crate) fn new(connections: Arc<Connections>, namespace: String) -> Self {
@@ -157,7 +147,7 @@ impl Arbiter {
                     return claimed(claim, ClaimAnswer::Lost, None);
                 }
                 // Refused, or not known to be done: what is there now decides.
-                Some(Err(_)) | None => match self.read_one(&lease.name_any()).await {
+                Some(Err(_)) | None => match self.read_one(&lease.name_any(), HEDGE, CLAIM_DEADLINE).await {
                     Some(Ok(Some(present))) => lease = present,
                     Some(Ok(None)) => return claimed(claim, ClaimAnswer::Lost, None),
                     Some(Err(_)) | None => return claimed(claim, ClaimAnswer::Unreachable, None),
@@ -165,34 +155,6 @@ impl Arbiter {
             }
         }
         claimed(claim, ClaimAnswer::Lost, Some(lease))
-    }
-
-    /// Reads every service lease from the API server itself.
-    pub(crate) async fn read(self, started: lightship_core::time::Instant) -> Read {
-        let selected = format!("{}={}", label::LEASE, label::LEASE_SERVICE);
-        let params = ListParams::default().labels(&selected);
-        let list = |client: Client| {
-            let (api, params) = (self.api(client), params.clone());
-            async move { api.list(&params).await }
-        };
-        match self.hedged(list, LIST_DEADLINE).await {
-            Some(Ok(list)) => Read {
-                started,
-                answer: ReadAnswer::Done,
-                leases: list.items,
-            },
-            failed => {
-                if let Some(Err(error)) = failed {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, "failed to read the service leases anew");
-                }
-                Read {
-                    started,
-                    answer: ReadAnswer::Unreachable,
-                    leases: vec![],
-                }
-            }
-        }
     }
 
     async fn write(&self, lease: &Lease) -> Option<Result<Lease, kube::Error>> {
@@ -204,22 +166,29 @@ impl Arbiter {
             let (api, params) = (self.api(client), params.clone());
             async move { api.replace(&lease.name_any(), &params, lease).await }
         };
-        self.hedged(replace, CLAIM_DEADLINE).await
+        self.hedged(replace, HEDGE, CLAIM_DEADLINE).await
     }
 
-    async fn read_one(&self, name: &str) -> Option<Result<Option<Lease>, kube::Error>> {
+    /// A lease as the API server has it now; `None` when no answer came in time.
+    pub(crate) async fn read_one(
+        &self,
+        name: &str,
+        hedge: Duration,
+        deadline: Duration,
+    ) -> Option<Result<Option<Lease>, kube::Error>> {
         let get = |client: Client| {
             let api = self.api(client);
             async move { api.get_opt(name).await }
         };
-        self.hedged(get, CLAIM_DEADLINE).await
+        self.hedged(get, hedge, deadline).await
     }
 
     /// The first answer of two connections, the second one tried when the first takes its time or fails; `None` when none
     /// came in time.
-    async fn hedged<T, F>(
+    pub(crate) async fn hedged<T, F>(
         &self,
         request: impl Fn(Client) -> F,
+        hedge: Duration,
         deadline: Duration,
     ) -> Option<Result<T, kube::Error>>
     where
@@ -228,7 +197,7 @@ impl Arbiter {
         let first = request(self.connections.current().client);
         let both = async {
             let first = std::pin::pin!(first);
-            let first = match select(first, std::pin::pin!(sleep(HEDGE))).await {
+            let first = match select(first, std::pin::pin!(sleep(hedge))).await {
                 Either::Left((Err(error), _)) if !is_answer(&error) => None,
                 Either::Left((answer, _)) => return answer,
                 Either::Right(((), first)) => Some(first),
@@ -246,7 +215,8 @@ impl Arbiter {
         timeout(deadline, both).await.ok()
     }
 
-    fn api(&self, client: Client) -> Api<Lease> {
+    /// The leases, by a client.
+    pub(crate) fn api(&self, client: Client) -> Api<Lease> {
         Api::namespaced(client, &self.namespace)
     }
 }

@@ -33,11 +33,6 @@ pub(crate) struct Laid {
 }
 
 impl Groups {
-    /// The services that have a binding.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceId> {
-        self.bindings.keys()
-    }
-
     /// Takes in a service's binding, or that it has none; returns the primaries whose groups may be another now.
     pub(crate) fn set(&mut self, service: ServiceId, binding: Option<Binding>) -> BTreeSet<ServiceId> {
         let mut touched = BTreeSet::from([service.clone()]);

@@ -13,6 +13,7 @@ mod host;
 mod inventory;
 mod metrics;
 mod node;
+mod reading;
 mod standing;
 mod succession;
 mod traces;
@@ -54,7 +55,8 @@ use findings::Findings;
 use heartbeat::Heartbeat;
 use metrics::Metrics;
 pub use metrics::sample as sample_metrics;
-use node::{Audit, Node, Reading, Step};
+use node::{Audit, Node, Step};
+use reading::Reading;
 use standing::Standing;
 use traces::Traces;
 
@@ -178,7 +180,7 @@ impl Agent {
             beaten: beaten_sender,
             arbiter: Arbiter::new(Arc::clone(&self.connections), namespace),
             requests: tokio::task::JoinSet::new(),
-            reading: Reading::No,
+            reading: Reading::default(),
             step: Step::default(),
         };
         let mut ends = Ends {

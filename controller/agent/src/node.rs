@@ -20,11 +20,12 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use crate::announcer::{Announcer, conflict};
-use crate::api::{Arbiter, Claimed, Read};
+use crate::api::{Arbiter, Claimed};
 use crate::error::Error;
 use crate::findings::Findings;
 use crate::host::Wire;
 use crate::metrics::Metrics;
+use crate::reading::{Read, Reading};
 use crate::standing::Standing;
 use crate::succession::Claim;
 use crate::traces::Traces;
@@ -55,7 +56,6 @@ pub(crate) struct Node {
     pub(crate) beaten: watch::Sender<Option<std::time::Instant>>,
     pub(crate) arbiter: Arbiter,
     pub(crate) requests: JoinSet<Answered>,
-    /// Reads under way, and whether one more was asked for meanwhile.
     pub(crate) reading: Reading,
     pub(crate) step: Step,
 }
@@ -75,15 +75,6 @@ pub(crate) struct Step {
     quiet: Instant,
     /// Whether every lease had been seen when it was brought in step: what is stale can be told only then.
     was_complete: bool,
-}
-
-/// Whether leases are being read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
-    No,
-    Once,
-    /// What is being read may be older than what the next reader needs.
-    Again,
 }
 
 impl Node {
@@ -167,7 +158,10 @@ impl Node {
                     };
                     self.claim(claim, now);
                 }
-                Action::Read => self.read(now),
+                Action::Read(groups) => {
+                    self.reading.want(groups);
+                    self.read(now);
+                }
                 Action::ClaimTo {
                     nic,
                     to,
@@ -216,12 +210,9 @@ impl Node {
                 self.standing.observe_claim(*claimed, now);
             }
             Answered::Read(read) => {
-                let again = self.reading == Reading::Again;
-                self.reading = Reading::No;
+                self.reading.end();
                 self.standing.observe_read(read, now);
-                if again {
-                    self.read(now);
-                }
+                self.read(now);
             }
         }
     }
@@ -288,14 +279,13 @@ impl Node {
     }
 
     fn read(&mut self, now: Instant) {
-        if self.reading != Reading::No {
-            self.reading = Reading::Again;
+        let Some(groups) = self.reading.start() else {
             return;
-        }
-        self.reading = Reading::Once;
+        };
+        let (known, all) = self.standing.leases_of(&groups);
         let arbiter = self.arbiter.clone();
         self.requests
-            .spawn(async move { Answered::Read(arbiter.read(now).await) });
+            .spawn(async move { Answered::Read(arbiter.read(now, known, all).await) });
     }
 
     fn tell(&mut self, service: Option<ServiceId>, sight: Sight, now: Instant) {

@@ -16,8 +16,9 @@ use lightship_edge::lease;
 use lightship_edge::watch::{Seen, forget_managers};
 use tracing::warn;
 
-use crate::api::{Claimed, Read};
+use crate::api::Claimed;
 use crate::groups::Groups;
+use crate::reading::{Known, Read};
 
 /// Bindings, members and this node's part in them.
 pub(crate) struct Standing {
@@ -88,6 +89,15 @@ impl Standing {
         self.leases.get(primary).cloned()
     }
 
+    /// The leases of these groups, and how many there are of all.
+    pub(crate) fn leases_of(&self, groups: &BTreeSet<ServiceId>) -> (Known, usize) {
+        let known = groups.iter().filter_map(|primary| {
+            let lease = self.leases.get(primary)?;
+            Some((primary.clone(), lease.clone()))
+        });
+        (known.collect(), self.leases.len())
+    }
+
     /// What speaks against the holder of a group.
     pub(crate) fn evidence(&self, primary: &ServiceId) -> Option<Evidence> {
         self.watch.evidence(primary)
@@ -122,23 +132,24 @@ impl Standing {
         self.tell_watch(touched, None, now);
     }
 
-    /// Takes in all leases as they were read by a read of our own.
+    /// Takes in leases as they were read by a read of our own.
     pub(crate) fn observe_read(&mut self, read: Read, now: Instant) {
-        if read.answer == lightship_core::watch::ReadAnswer::Done {
-            let all: BTreeSet<ServiceId> = self.groups.services().cloned().collect();
-            let listed: BTreeSet<ServiceId> = read.leases.iter().map(lease::bound_service).collect();
-            let mut touched = all.clone();
-            for lease in read.leases {
-                touched.extend(self.take_in(lease));
-            }
-            for service in all.difference(&listed) {
-                self.leases.remove(service);
-                touched.extend(self.groups.set(service.clone(), None));
-            }
-            self.view = View::Complete;
-            self.tell_watch(touched, Some(read.started), now);
+        let mut touched = BTreeSet::new();
+        for lease in read.leases {
+            // One that is kept because it is known better was confirmed all the same.
+            touched.insert(lease::bound_service(&lease));
+            touched.extend(self.take_in(lease));
         }
-        self.watch.read_answered(read.answer, read.started, now);
+        for (service, known) in read.gone {
+            // One that was written meanwhile is another.
+            let version = |lease: &Lease| lease.metadata.resource_version.clone();
+            if self.leases.get(&service).map(version) == Some(version(&known)) {
+                self.leases.remove(&service);
+                touched.extend(self.groups.set(service, None));
+            }
+        }
+        self.tell_watch(touched, Some(read.started), now);
+        self.watch.read_answered(read.answer, now);
     }
 
     /// Takes in what became of a claim.

@@ -148,9 +148,14 @@ impl World {
         let now = self.local(node);
         let agent = self.nodes[node].agent.as_mut().unwrap();
         let known = agent.leases.get(&primary).map_or(0, |(version, _)| *version);
-        if version < known || (version == known && read.is_none()) {
+        if version <= known && read.is_none() {
             return;
         }
+        // What is known is later than what was read, which a read confirms as well.
+        let (version, binding) = match agent.leases.get(&primary) {
+            Some((known, binding)) if version < *known => (*known, binding.clone()),
+            _ => (version, binding),
+        };
         let seen = view(&binding);
         agent.watch.observe_group(&primary, Some(seen), read, now);
         agent.leases.insert(primary, (version, binding));
@@ -214,9 +219,13 @@ impl World {
                 let started = self.local(node);
                 self.attempt(node, Attempt::new(primary, holder, seen, epoch, started));
             }
-            Action::Read => {
+            Action::Read(groups) => {
                 let started = self.local(node);
-                self.ask_api(node, What::List, Call::Read(started), DEADLINE);
+                let what = match groups.first().filter(|_| groups.len() == 1) {
+                    Some(primary) => What::Get(primary.clone()),
+                    None => What::List,
+                };
+                self.ask_api(node, what, Call::Read(groups, started), DEADLINE);
             }
             Action::Tell(group, sight) => {
                 self.tell(|| {

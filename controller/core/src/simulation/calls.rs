@@ -1,5 +1,7 @@
 //! What an agent asks the API server for, and what it makes of the answers and of none.
 
+use std::collections::BTreeSet;
+
 use super::agent::Agent;
 use super::api::{Answer, Caller, What};
 use super::event::ForAgent;
@@ -31,7 +33,7 @@ pub(super) enum Call {
     Put(Attempt),
     /// What the lease says after a write of which nothing or a conflict was heard.
     Check(Attempt),
-    Read(Instant),
+    Read(BTreeSet<ServiceId>, Instant),
     List,
     Renew,
 }
@@ -80,14 +82,11 @@ impl World {
                 self.checked(node, attempt, version, *binding);
             }
             (Call::Check(attempt), _) => self.claim_answer(node, &attempt, ClaimAnswer::Unreachable),
-            (Call::Read(started), Some(Answer::State(state))) => {
-                self.saw_all(node, *state, started);
-                self.watch(node).read_answered(ReadAnswer::Done, started, now);
+            (Call::Read(groups, started), Some(answer)) => {
+                self.read(node, &groups, started, answer);
+                self.watch(node).read_answered(ReadAnswer::Done, now);
             }
-            (Call::Read(started), _) => {
-                self.watch(node)
-                    .read_answered(ReadAnswer::Unreachable, started, now);
-            }
+            (Call::Read(..), None) => self.watch(node).read_answered(ReadAnswer::Unreachable, now),
             (Call::List, Some(Answer::State(state))) => {
                 let agent = self.nodes[node].agent.as_mut().unwrap();
                 agent.needs_list = false;
@@ -97,6 +96,23 @@ impl World {
             (Call::List | Call::Renew, _) => {}
         }
         vec![]
+    }
+
+    /// Only what was asked for is taken from an answer.
+    fn read(&mut self, node: usize, groups: &BTreeSet<ServiceId>, started: Instant, answer: Answer) {
+        let leases = match answer {
+            Answer::State(state) => state.leases,
+            Answer::Lease(lease) => {
+                let lease = lease.map(|(version, binding)| (version, *binding));
+                groups.iter().cloned().zip(lease).collect()
+            }
+            _ => return,
+        };
+        for (primary, (version, binding)) in leases {
+            if groups.contains(&primary) {
+                self.saw(node, primary, version, binding, Some(started));
+            }
+        }
     }
 
     fn checked(&mut self, node: usize, mut attempt: Attempt, version: u64, binding: Binding) {

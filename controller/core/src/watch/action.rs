@@ -1,5 +1,6 @@
 //! What a node does upon a decision, and what it hears back.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use lightship_abi::order::Order;
@@ -45,8 +46,9 @@ pub enum Action {
         /// The epoch to write.
         epoch: u32,
     },
-    /// Read all service leases anew, from the API server itself; [`super::Watch::read_answered`] hears how it went.
-    Read,
+    /// Read the leases of these groups anew, from the API server itself. Each is told to [`super::Watch::observe_group`] with
+    /// the start of the read; [`super::Watch::read_answered`] hears afterwards how it went.
+    Read(BTreeSet<ServiceId>),
     /// Send the claim of an address to one station, which stops answering for it: the kernel holds it already.
     ClaimTo {
         /// The interface to send on.
@@ -107,7 +109,7 @@ pub enum ClaimAnswer {
 /// What became of an [`Action::Read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadAnswer {
-    /// Every lease was read and told.
+    /// Each lease was read and told, or is gone.
     Done,
     /// The API server did not answer in time.
     Unreachable,

@@ -1,7 +1,7 @@
 //! From a silence to a claim, by the lease where the API server answers and by rank where it does not; and back from a claim
 //! that the lease does not know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lightship_abi::order::Order;
 
@@ -188,8 +188,8 @@ impl Watch {
         } else {
             next.next_ask = now + LOOK_INTERVAL;
             match fence.api {
-                Api::Unasked => actions.push(Action::Read),
-                Api::Away if absurd => actions.push(Action::Read),
+                Api::Unasked => actions.push(read(primary)),
+                Api::Away if absurd => actions.push(read(primary)),
                 // The read itself confirms what no order could: `Answer::confirmed` says so.
                 Api::Confirmed(read) if absurd => {
                     if next.resumed != Some(read) {
@@ -255,9 +255,9 @@ impl Watch {
         actions
     }
 
-    /// What became of a read that was started then. What the leases say was told before.
-    pub fn read_answered(&mut self, answer: ReadAnswer, started: Instant, now: Instant) {
-        self.links_read(answer, started, now);
+    /// What became of a read. What the leases say was told before.
+    pub fn read_answered(&mut self, answer: ReadAnswer, now: Instant) {
+        self.links_read(answer, now);
         if answer == ReadAnswer::Unreachable {
             for primary in &self.busy {
                 let fence = self
@@ -291,6 +291,10 @@ impl Watch {
             }));
         }
     }
+}
+
+pub(super) fn read(primary: &ServiceId) -> Action {
+    Action::Read(BTreeSet::from([primary.clone()]))
 }
 
 fn claim(primary: &ServiceId, group: &Group, epoch: u32) -> Action {

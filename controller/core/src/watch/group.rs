@@ -36,6 +36,8 @@ pub(super) struct Group {
     pub(super) claim: Option<Claim>,
     /// Whom this node took it from, and since when that one was silent; until the claim's answer is heard.
     pub(super) won: Option<(NodeName, Option<Instant>)>,
+    /// The start of the last read that told what the lease says.
+    pub(super) read: Option<Instant>,
     /// The revision at which this node's part in it was last decided.
     pub(super) decided: u64,
 }
@@ -130,6 +132,7 @@ impl Group {
             suspected: None,
             claim: None,
             won: None,
+            read: None,
             decided: 0,
         }
     }

@@ -116,6 +116,7 @@ impl Watch {
             Some(group) => self.succeed(group, view, now),
             None => self.take_up(view, now),
         };
+        group.read = group.read.max(read);
         if let Some(fence) = &mut group.fence
             && let Some(read) = read.filter(|read| *read >= fence.at)
         {
@@ -259,7 +260,7 @@ impl Watch {
                         api: Api::Unasked,
                         resumed: None,
                     });
-                    actions.push(Action::Read);
+                    actions.push(super::claiming::read(primary));
                     is_news = true;
                 }
             }

@@ -1,12 +1,13 @@
 //! This node's interfaces. One that comes back may find that somebody else answers on its segment by now, so before this
 //! node answers there again its leases are read, or where the API server is away the segment is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{ASK_INTERVAL, ASKS, LOOK_INTERVAL};
 use super::stations::Unlisted;
 use super::view::{Nic, NicIndex};
 use super::{Action, ReadAnswer, Watch};
+use crate::names::ServiceId;
 use crate::time::Instant;
 
 /// An interface and whether this node may answer there.
@@ -21,10 +22,14 @@ pub(super) struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Sure,
-    /// It came back then; the leases have not been read since.
-    Back(Instant),
+    /// It came back; not every lease of this node's has been read since.
+    Back {
+        since: Instant,
+        next_read: Instant,
+    },
     /// The API server is away: the segment is asked.
     Asking {
+        since: Instant,
         asked: u32,
         next: Instant,
     },
@@ -39,7 +44,8 @@ impl Link {
     pub(super) fn next(&self) -> Option<Instant> {
         match self.state {
             State::Asking { next, .. } => Some(next),
-            State::Sure | State::Back(_) => None,
+            State::Back { next_read, .. } if self.nic.is_up() => Some(next_read),
+            State::Sure | State::Back { .. } => None,
         }
     }
 
@@ -49,7 +55,7 @@ impl Link {
 
     /// Another station answered for an address here.
     pub(super) fn heard_other(&mut self, now: Instant) {
-        if let State::Asking { asked, next } = &mut self.state {
+        if let State::Asking { asked, next, .. } = &mut self.state {
             (*asked, *next) = (0, now + LOOK_INTERVAL);
         }
     }
@@ -61,7 +67,6 @@ impl Watch {
         self.probing.unlisted = Unlisted::Everything;
         self.revision += 1;
         let is_first = self.links.is_empty();
-        let mut came_back = false;
         let known = std::mem::take(&mut self.links);
         for (index, nic) in nics {
             let before = known.get(&index);
@@ -69,35 +74,44 @@ impl Watch {
             let state = match before {
                 None if is_first => State::Sure,
                 Some(link) if was_up || !nic.is_up() => link.state,
-                None | Some(_) => State::Back(now),
+                None | Some(_) => State::Back {
+                    since: now,
+                    next_read: now + LOOK_INTERVAL,
+                },
             };
-            came_back |= nic.is_up() && matches!(state, State::Back(_));
             let decided = match before {
                 Some(link) if link.nic == nic && link.state == state => link.decided,
                 _ => self.revision,
             };
             self.links.insert(index, Link { nic, state, decided });
         }
-        if came_back {
-            // Who was away has nothing to hand over there: its successor may answer by now.
-            let leaving = self.busy.iter().cloned().collect::<Vec<_>>();
-            for primary in leaving {
-                self.change(&primary, |group| group.leaving = None);
+        let Some(since) = self.back_since() else {
+            return vec![];
+        };
+        // Who was away has nothing to hand over there: its successor may answer by now.
+        for primary in self.busy.iter().cloned().collect::<Vec<_>>() {
+            self.change(&primary, |group| group.leaving = None);
+        }
+        let unread = self.unread_since(since);
+        if !unread.is_empty() {
+            return vec![Action::Read(unread)];
+        }
+        for link in self.links.values_mut().filter(|link| link.nic.is_up()) {
+            if let State::Back { .. } = link.state {
+                link.become_sure(self.revision);
             }
         }
-        if came_back && self.answers().next().is_some() {
-            vec![Action::Read]
-        } else {
-            self.links
-                .values_mut()
-                .filter(|link| link.nic.is_up())
-                .for_each(|link| {
-                    if let State::Back(_) = link.state {
-                        link.become_sure(self.revision);
-                    }
-                });
-            vec![]
-        }
+        vec![]
+    }
+
+    /// When the last of the interfaces came back that wait for a read.
+    fn back_since(&self) -> Option<Instant> {
+        let up = self.links.values().filter(|link| link.nic.is_up());
+        let back = up.filter_map(|link| match link.state {
+            State::Back { since, .. } => Some(since),
+            State::Sure | State::Asking { .. } => None,
+        });
+        back.max()
     }
 
     /// Whether this node may answer on an interface.
@@ -106,26 +120,44 @@ impl Watch {
         self.links.get(&nic).is_some_and(Link::is_sure)
     }
 
-    pub(super) fn links_read(&mut self, answer: ReadAnswer, started: Instant, now: Instant) {
-        self.revision += 1;
-        for link in self.links.values_mut() {
-            match (link.state, answer) {
-                (State::Back(since), ReadAnswer::Done) if started >= since => link.become_sure(self.revision),
-                (State::Asking { .. }, ReadAnswer::Done) => link.become_sure(self.revision),
-                (State::Back(_), ReadAnswer::Unreachable) => {
-                    link.state = State::Asking { asked: 0, next: now };
-                }
-                _ => {}
+    /// The groups that this node answers for by a lease that was not read since a moment.
+    fn unread_since(&self, moment: Instant) -> BTreeSet<ServiceId> {
+        let unread = self.answers().filter(|answer| {
+            let group = self.groups.get(answer.primary);
+            group.is_none_or(|group| group.read.is_none_or(|read| read < moment))
+        });
+        unread.map(|answer| answer.primary.clone()).collect()
+    }
+
+    pub(super) fn links_read(&mut self, answer: ReadAnswer, now: Instant) {
+        for index in self.links.keys().copied().collect::<Vec<_>>() {
+            let Some(State::Back { since, .. } | State::Asking { since, .. }) =
+                self.links.get(&index).map(|link| link.state)
+            else {
+                continue;
+            };
+            let is_read = answer == ReadAnswer::Done && self.unread_since(since).is_empty();
+            self.revision += 1;
+            let Some(link) = self.links.get_mut(&index) else {
+                continue;
+            };
+            if is_read {
+                link.become_sure(self.revision);
+            } else if let (State::Back { .. }, ReadAnswer::Unreachable) = (link.state, answer) {
+                let (asked, next) = (0, now);
+                link.state = State::Asking { since, asked, next };
             }
         }
     }
 
+    /// Reads what was not read yet, or asks the segment.
     pub(super) fn confirm_links(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.read_again(now, actions);
         let due: Vec<(NicIndex, u32)> = self
             .links
             .iter()
             .filter_map(|(index, link)| match link.state {
-                State::Asking { asked, next } if next <= now => Some((*index, asked)),
+                State::Asking { asked, next, .. } if next <= now => Some((*index, asked)),
                 _ => None,
             })
             .collect();
@@ -148,13 +180,28 @@ impl Watch {
             let Some(link) = self.links.get_mut(&index) else {
                 continue;
             };
-            if asked < ASKS {
-                let next = now + ASK_INTERVAL;
-                let asked = asked + 1;
-                link.state = State::Asking { asked, next };
-            } else {
-                link.become_sure(self.revision);
+            match &mut link.state {
+                State::Asking { asked, next, .. } if *asked < ASKS => {
+                    (*asked, *next) = (*asked + 1, now + ASK_INTERVAL);
+                }
+                _ => link.become_sure(self.revision),
             }
+        }
+    }
+
+    /// A lease that came meanwhile, or an answer that did not come, leaves something to read.
+    fn read_again(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let mut is_due = false;
+        for link in self.links.values_mut().filter(|link| link.nic.is_up()) {
+            if let State::Back { next_read, .. } = &mut link.state
+                && *next_read <= now
+            {
+                *next_read = now + LOOK_INTERVAL;
+                is_due = true;
+            }
+        }
+        if let Some(since) = self.back_since().filter(|_| is_due) {
+            actions.push(Action::Read(self.unread_since(since)));
         }
     }
 }

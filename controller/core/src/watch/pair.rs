@@ -17,12 +17,18 @@ pub const MISSES: u32 = 3;
 pub const ARMED: Duration = Duration::from_mins(1);
 /// How often a station is asked that has not been heard for so long.
 const UNARMED_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a new binding may take to be answered for the first time.
+/// How long a new binding may take to be answered for the first time, at a station that takes them up promptly.
 const SETTLING: Duration = Duration::from_secs(2);
+/// How long at one that does not; then its heartbeat is what counts.
+const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// How many times as long as the slowest binding lately another one may take.
+const SETTLING_FACTOR: u32 = 3;
 
 #[derive(Clone, Debug)]
 struct Address {
     since: Instant,
+    /// Whether it was asked for when it was not taken up yet.
+    is_awaited: bool,
     answered: bool,
     misses: u32,
     first_missed: Instant,
@@ -72,6 +78,12 @@ pub(super) struct Pair {
     next: Instant,
     /// Whether the last probe went to an address that is doubted alone; the next one goes to a sibling then.
     rechecked: bool,
+    /// Whether it did not answer just now for an address that it may not have taken up yet.
+    is_behind: bool,
+    /// When it last answered for the first time for an address that was awaited.
+    took_up: Option<Instant>,
+    /// How long that took, at the slowest lately.
+    slowest: Duration,
 }
 
 impl Pair {
@@ -88,6 +100,9 @@ impl Pair {
             witness: None,
             next: now,
             rechecked: false,
+            is_behind: false,
+            took_up: None,
+            slowest: Duration::ZERO,
         }
     }
 
@@ -96,6 +111,7 @@ impl Pair {
         for address in addresses {
             self.addresses.entry(*address).or_insert(Address {
                 since: now,
+                is_awaited: false,
                 answered: false,
                 misses: 0,
                 first_missed: now,
@@ -168,17 +184,25 @@ impl Pair {
             return Some(*address);
         }
         self.rechecked = false;
-        let after = |cursor: IpAddr| {
-            let later = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
-            self.addresses.range(later).next()
-        };
+        // An address that was never answered for does not tell whether the station is there.
+        let is_doubted = self.misses > 0 || self.is_behind;
         let next = self
-            .cursor
-            .and_then(after)
-            .or_else(|| self.addresses.iter().next())
-            .map(|(address, _)| *address);
+            .following(|one| !is_doubted || one.answered)
+            .or_else(|| self.following(|_| true));
         self.cursor = next;
         next
+    }
+
+    /// The next address of a kind after the one asked for last, round robin.
+    fn following(&self, is_meant: impl Fn(&Address) -> bool) -> Option<IpAddr> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let later = self
+            .cursor
+            .map(|cursor| self.addresses.range((Excluded(cursor), Unbounded)));
+        let all = later.into_iter().flatten().chain(&self.addresses);
+        all.filter(|(_, one)| is_meant(one))
+            .map(|(address, _)| *address)
+            .next()
     }
 
     /// The station answered for an address; false when it was not asked for it.
@@ -191,9 +215,13 @@ impl Pair {
             self.addresses.values_mut().for_each(|one| one.misses = 0);
         }
         if let Some(one) = self.addresses.get_mut(&address) {
+            if one.is_awaited && !one.answered {
+                self.took_up = Some(now);
+                self.slowest = (now - one.since).max(self.slowest / 8 * 7);
+            }
             (one.answered, one.misses) = (true, 0);
         }
-        (self.heard, self.misses) = (Some(now), 0);
+        (self.heard, self.misses, self.is_behind) = (Some(now), 0, false);
         if self.pending.is_some_and(|pending| pending.address == address) {
             self.pending = None;
         }
@@ -212,10 +240,15 @@ impl Pair {
             return false;
         };
         self.pending = None;
+        let settled = self.took_up;
+        let patience = (self.slowest * SETTLING_FACTOR).clamp(SETTLING, LONGEST_SETTLING);
         let Some(one) = self.addresses.get_mut(&address) else {
             return false;
         };
-        if !one.answered && now - one.since < SETTLING {
+        // An agent that is behind with its bindings is not silent, and a claim would be one more thing to keep up with.
+        let waiting_since = settled.map_or(one.since, |at| at.max(one.since));
+        if !one.answered && now - waiting_since < patience {
+            (self.is_behind, one.is_awaited) = (true, true);
             return false;
         }
         if one.misses == 0 {
@@ -233,7 +266,7 @@ impl Pair {
     /// Forgets what was missed: the counting cannot be trusted.
     pub(super) fn void(&mut self) {
         self.pending = None;
-        self.misses = 0;
+        (self.misses, self.is_behind) = (0, false);
         self.addresses.values_mut().for_each(|one| one.misses = 0);
     }
 

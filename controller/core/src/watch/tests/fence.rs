@@ -13,7 +13,7 @@ fn fenced() -> Scene {
 #[test]
 fn the_lease_is_read_at_once() {
     let scene = fenced();
-    assert!(scene.done.iter().any(|(_, action)| *action == Action::Read));
+    assert!(scene.done.iter().any(|(_, action)| *action == read(0)));
 }
 
 #[test]
@@ -49,9 +49,7 @@ fn when_nobody_answers_a_confirmed_holder_claims_above_the_claim() {
 #[test]
 fn when_nobody_answers_and_the_api_server_neither_it_comes_back_above_the_claim() {
     let mut scene = fenced();
-    scene
-        .watch
-        .read_answered(ReadAnswer::Unreachable, at(scene.now), at(scene.now));
+    scene.watch.read_answered(ReadAnswer::Unreachable, at(scene.now));
     scene.pass(1000);
     let [(_, Part::Usurper, order)] = scene.answers()[..] else {
         panic!("silent for good")
@@ -117,7 +115,7 @@ fn an_absurd_claim_that_comes_again_is_answered_by_a_later_read() {
     let last = at(scene.now);
     scene.done.clear();
     scene.pass(2000);
-    let reads = scene.done.iter().filter(|(_, action)| *action == Action::Read);
+    let reads = scene.done.iter().filter(|(_, action)| *action == read(0));
     assert!(
         (1..=2).contains(&reads.count()),
         "read again, and not at every turn"
@@ -134,10 +132,10 @@ fn an_absurd_claim_while_the_api_server_is_away_is_answered_when_it_is_back() {
     scene.pass(100);
     scene.yielded(0, 2, ABSURD);
     let now = at(scene.now);
-    scene.watch.read_answered(ReadAnswer::Unreachable, now, now);
+    scene.watch.read_answered(ReadAnswer::Unreachable, now);
     scene.done.clear();
     scene.pass(5000);
-    let reads = scene.done.iter().filter(|(_, action)| *action == Action::Read);
+    let reads = scene.done.iter().filter(|(_, action)| *action == read(0));
     assert!(reads.count() >= 4);
     scene.read(0, bound(0, 1, 4, &[2, 3]));
     let read = at(scene.now);

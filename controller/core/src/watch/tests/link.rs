@@ -11,7 +11,7 @@ fn back() -> Scene {
         .observe_nics(nics(LinkState::NoCarrier), at(scene.now));
     scene.pass(1000);
     let actions = scene.watch.observe_nics(nics(LinkState::Up), at(scene.now));
-    assert_eq!(actions, [Action::Read]);
+    assert_eq!(actions, [read(0)]);
     scene
 }
 
@@ -31,18 +31,45 @@ fn a_read_makes_it_sure() {
 #[test]
 fn a_read_from_before_its_return_proves_nothing() {
     let mut scene = back();
-    let now = at(scene.now);
-    scene
-        .watch
-        .read_answered(ReadAnswer::Done, at(scene.now - 500), now);
+    let (before, now) = (at(scene.now - 500), at(scene.now));
+    let same = Some(bound(0, 1, 4, &[2, 3]));
+    scene.watch.observe_group(&group(0), same, Some(before), now);
+    scene.watch.read_answered(ReadAnswer::Done, now);
     assert!(!scene.watch.is_sure_of(NIC));
+}
+
+#[test]
+fn every_lease_has_to_be_read() {
+    let mut scene = back();
+    scene.lease(1, 1, 4, &[2, 3]);
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    assert!(
+        !scene.watch.is_sure_of(NIC),
+        "one that came meanwhile was not read"
+    );
+    scene.done.clear();
+    scene.pass(1500);
+    assert_eq!(
+        scene.done.iter().map(|(_, one)| one).collect::<Vec<_>>(),
+        [&read(1)]
+    );
+    scene.read(1, bound(1, 1, 4, &[2, 3]));
+    assert!(scene.watch.is_sure_of(NIC));
+}
+
+#[test]
+fn a_lease_that_is_gone_is_not_waited_for() {
+    let mut scene = back();
+    scene.watch.observe_group(&group(0), None, None, at(scene.now));
+    scene.watch.read_answered(ReadAnswer::Done, at(scene.now));
+    assert!(scene.watch.is_sure_of(NIC));
 }
 
 #[test]
 fn without_the_api_server_the_segment_is_asked() {
     let mut scene = back();
     let now = at(scene.now);
-    scene.watch.read_answered(ReadAnswer::Unreachable, now, now);
+    scene.watch.read_answered(ReadAnswer::Unreachable, now);
     scene.pass(250);
     assert!(!scene.watch.is_sure_of(NIC));
     scene.pass(150);
@@ -53,7 +80,7 @@ fn without_the_api_server_the_segment_is_asked() {
 fn somebody_who_answers_keeps_it_unsure() {
     let mut scene = back();
     let now = at(scene.now);
-    scene.watch.read_answered(ReadAnswer::Unreachable, now, now);
+    scene.watch.read_answered(ReadAnswer::Unreachable, now);
     for _ in 0..20 {
         scene.pass(100);
         scene.hear(mac(2), vip(0));

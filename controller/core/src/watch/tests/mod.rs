@@ -131,7 +131,7 @@ impl Scene {
         let now = at(self.now);
         self.watch
             .observe_group(&group(number), Some(view), Some(now), now);
-        self.watch.read_answered(ReadAnswer::Done, now, now);
+        self.watch.read_answered(ReadAnswer::Done, now);
     }
 
     /// Time passes, and whoever is alive answers at once what is asked.
@@ -236,6 +236,11 @@ impl Scene {
         let late = self.sent.iter().filter(|(when, _)| *when > since);
         late.filter(|(_, action)| kind(action)).count()
     }
+}
+
+/// The lease of one group is to be read.
+fn read(number: u8) -> Action {
+    Action::Read([group(number)].into())
 }
 
 fn is_probe(action: &Action) -> bool {

@@ -111,6 +111,72 @@ fn a_holder_that_was_not_heard_since_it_holds_is_not_claimed_from() {
     assert_eq!(claimed, [0]);
 }
 
+/// Node 2 holds three addresses that it answers for, and is given `new` ones that it takes up one every `pace` milliseconds.
+fn behind(new: u8, pace: u64) -> Scene {
+    let mut scene = Scene::new();
+    (0..3).for_each(|number| scene.lease(number, 2, 0, &[1, 3]));
+    scene.pass(3000);
+    for number in 3..3 + new {
+        scene.lease(number, 2, 0, &[1, 3]);
+        scene.mute.insert(vip(number));
+    }
+    for number in 3..3 + new {
+        scene.pass(pace);
+        scene.mute.remove(&vip(number));
+    }
+    scene
+}
+
+#[test]
+fn who_is_behind_with_many_new_addresses_is_not_silent() {
+    let mut scene = behind(40, 700);
+    scene.pass(5000);
+    assert_eq!(scene.claims(), []);
+}
+
+#[test]
+fn who_was_slow_lately_is_given_more_time_and_not_for_ever() {
+    for (new, patience) in [(1, 5_700), (10, 15_000)] {
+        let mut scene = behind(new, 1900);
+        scene.pass(1000);
+        scene.mute.insert(vip(99));
+        scene.lease(99, 2, 0, &[1, 3]);
+        let given = scene.now;
+        scene.pass(20_000);
+        let [(when, 99, 1)] = scene.claims()[..] else {
+            panic!("one claim, of the address that is not taken up")
+        };
+        let waited = when - given;
+        assert!((patience..patience + 2_500).contains(&waited), "{waited}");
+    }
+}
+
+#[test]
+fn an_address_that_alone_is_not_taken_up_is_claimed_after_two_seconds() {
+    let mut scene = behind(0, 0);
+    scene.mute.insert(vip(3));
+    scene.lease(3, 2, 0, &[1, 3]);
+    let given = scene.now;
+    scene.pass(5000);
+    let [(when, 3, 1)] = scene.claims()[..] else {
+        panic!("one claim, of the address that is not taken up")
+    };
+    assert!((2_000..3_500).contains(&(when - given)), "{}", when - given);
+}
+
+#[test]
+fn the_silence_of_a_node_is_not_hidden_by_what_it_had_not_taken_up() {
+    let mut scene = behind(60, 0);
+    scene.mute.extend((3..63).map(vip));
+    scene.pass(1000);
+    scene.claims();
+    scene.alive.remove(&2);
+    let died = scene.now;
+    scene.pass(1000);
+    let claims = scene.claims();
+    assert!(claims.iter().any(|(when, ..)| when - died <= 600), "{claims:?}");
+}
+
 #[test]
 fn a_loop_that_stood_still_does_not_make_up_for_what_it_missed() {
     let mut scene = Scene::new();
