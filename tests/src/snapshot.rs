@@ -51,6 +51,31 @@ pub fn check(name: &str, screen: &str) -> Result<()> {
     Ok(())
 }
 
+/// Set to write generated parts of documents instead of comparing them.
+const UPDATE_DOCS: &str = "LIGHTSHIP_UPDATE_DOCS";
+
+/// Compares the part of a document between `<!-- NAME -->` and `<!-- /NAME -->` with what was generated, or writes it.
+pub fn generated(document: &str, name: &str, text: &str, remedy: &str) -> Result<()> {
+    let path = binaries::source().join(document);
+    let whole = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+    let (before, rest) = whole
+        .split_once(&begin)
+        .with_context(|| format!("failed to find {begin:?} in {document}"))?;
+    let (shown, after) = rest
+        .split_once(&end)
+        .with_context(|| format!("failed to find {end:?} in {document}"))?;
+    if env::var_os(UPDATE_DOCS).is_some() {
+        let new = format!("{before}{begin}{text}{end}{after}");
+        return fs::write(&path, new).with_context(|| format!("failed to write {}", path.display()));
+    }
+    ensure!(
+        shown == text,
+        "{document} does not say what was generated: {remedy}.\n--- it says\n{shown}\n--- generated\n{text}"
+    );
+    Ok(())
+}
+
 /// Durations, moments and the numbers of processes differ from run to run.
 fn mask(text: &str) -> String {
     let word = |word: &str| -> String {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use lightship_tests::{
     Lab, Options,
+    journey::results::step,
     lab::{testing::TestLab, unit::Action},
     objects::{has, ingress, says, service},
 };
@@ -69,16 +70,21 @@ const GIVEN: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn services_keep_what_metallb_gave_them() {
+fn services_keep_what_metallb_gave_them() -> Result<()> {
     let options = Options {
         nodes: 1,
         bare: true,
         ..Options::default()
     };
-    let lab = TestLab::up("import", &options).unwrap();
-    lab.install_manifests().unwrap();
-    definitions(&lab).unwrap();
-    lab.apply(METALLB).unwrap();
+    let lab = TestLab::up("import", &options)?;
+    step("J2.3", || import(&lab))?;
+    lab.down()
+}
+
+fn import(lab: &Lab) -> Result<()> {
+    lab.install_manifests()?;
+    definitions(lab)?;
+    lab.apply(METALLB)?;
     for (service, address) in GIVEN {
         let status = format!(r#"{{"status":{{"loadBalancer":{{"ingress":[{{"ip":"{address}"}}]}}}}}}"#);
         lab.kubectl(&[
@@ -90,41 +96,38 @@ fn services_keep_what_metallb_gave_them() {
             "-p",
             &status,
             "--field-manager=controller",
-        ])
-        .unwrap();
+        ])?;
     }
 
-    let imported = lab
-        .try_exec("control-plane", &["lightship", "import", "metallb"])
-        .unwrap();
+    let imported = lab.try_exec("control-plane", &["lightship", "import", "metallb"])?;
     assert_eq!(imported.code, 3, "{}{}", imported.stdout, imported.stderr);
     assert!(
         imported
             .stdout
             .contains("# NOT CARRIED OVER: IPAddressPool/costly: autoAssign: false")
     );
-    lab.apply(&imported.stdout).unwrap();
+    lab.apply(&imported.stdout)?;
     let commands = imported
         .stdout
         .lines()
         .filter_map(|line| line.strip_prefix("#   "));
     for command in commands {
-        lab.exec("control-plane", &["sh", "-ec", command]).unwrap();
+        lab.exec("control-plane", &["sh", "-ec", command])?;
     }
     // MetalLB is gone, and ours begins.
-    lab.operator(Action::Start, 1).unwrap();
+    lab.operator(Action::Start, 1)?;
 
     for (service, address) in GIVEN {
-        has(&lab, service, &[address]).unwrap();
+        has(lab, service, &[address])?;
     }
     // It is theirs: nobody else gets it.
     let asking = ", annotations: {lbipam.cilium.io/ips: 192.168.1.153}";
-    lab.apply(&service("thief", asking, "")).unwrap();
-    says(&lab, "thief", "already_allocated", "default/pi-hole").unwrap();
+    lab.apply(&service("thief", asking, ""))?;
+    says(lab, "thief", "already_allocated", "default/pi-hole")?;
     // Who asks for nothing gets nothing of the pool that is not for everybody.
     lab.apply("{apiVersion: v1, kind: Service, metadata: {name: later}, spec: {type: LoadBalancer, ports: [{port: 80}]}}")
-        .unwrap();
-    has(&lab, "later", &["192.168.1.128"]).unwrap();
-    assert_eq!(ingress(&lab, "shop").unwrap(), ["192.168.2.7"]);
-    lab.down().unwrap();
+        ?;
+    has(lab, "later", &["192.168.1.128"])?;
+    assert_eq!(ingress(lab, "shop")?, ["192.168.2.7"]);
+    Ok(())
 }

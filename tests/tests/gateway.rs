@@ -1,8 +1,9 @@
-//! J1.2 and J4.1: a label on a Gateway is enough for the service that is generated for it.
+//! J4.1: a label on a Gateway is enough for the service that is generated for it.
 
 use anyhow::Result;
 use lightship_tests::{
     Lab, eventually,
+    journey::results::step,
     lab::unit::Action,
     objects::{PATIENCE, addresses_only, has, pool, says, service, told, version},
 };
@@ -33,39 +34,48 @@ fn gateway(lab: &Lab, args: &[&str]) -> Result<String> {
     lab.kubectl(&[&["-n", "kube-system"], args].concat())
 }
 
-#[test]
-fn labels_of_a_gateway_count_for_its_service_whenever_its_api_comes_and_goes() {
-    let lab = addresses_only("gateway", &[]).unwrap();
+/// The service of a Gateway whose label nobody sees.
+fn unlabelled(lab: &Lab) -> Result<()> {
     for sample in ["pool", "policy"] {
-        lab.apply_file(&format!("samples/j1/{sample}.yaml")).unwrap();
+        lab.apply_file(&format!("samples/j1/{sample}.yaml"))?;
     }
-    lab.apply(SERVICE).unwrap();
-    says(&lab, GENERATED, "no_pool", "ippool=l2announced").unwrap();
+    lab.apply(SERVICE)?;
+    says(lab, GENERATED, "no_pool", "ippool=l2announced")
+}
 
-    // The API is installed while the operator runs.
-    install(&lab).unwrap();
-    has(&lab, GENERATED, &["10.0.10.0"]).unwrap();
+/// The API is installed while the operator runs.
+fn labelled(lab: &Lab) -> Result<()> {
+    install(lab)?;
+    has(lab, GENERATED, &["10.0.10.0"])?;
     // The policy's selector sees the label too: what is missing is a node, not a policy.
     let generated = ["-n", "kube-system", "service", "lab-gateway-central"];
     told(
-        &lab,
+        lab,
         &generated,
         "lightship.dev/Announced",
         "no_node",
         "datacenter",
-    )
-    .unwrap();
+    )?;
 
     // Where the label is does not matter, and without it there is no address.
     let nowhere = r#"{"spec":{"infrastructure":{"labels":null}}}"#;
     gateway(
-        &lab,
+        lab,
         &["patch", "gateway", "central", "--type=merge", "-p", nowhere],
-    )
+    )?;
+    has(lab, GENERATED, &[])?;
+    gateway(lab, &["label", "gateway", "central", "ippool=l2announced"])?;
+    has(lab, GENERATED, &["10.0.10.0"])
+}
+
+#[test]
+fn labels_of_a_gateway_count_for_its_service_whenever_its_api_comes_and_goes() {
+    let lab = addresses_only("gateway", &[]).unwrap();
+    step("J4.1", || {
+        unlabelled(&lab)?;
+        labelled(&lab)
+    })
     .unwrap();
-    has(&lab, GENERATED, &[]).unwrap();
-    gateway(&lab, &["label", "gateway", "central", "ippool=l2announced"]).unwrap();
-    has(&lab, GENERATED, &["10.0.10.0"]).unwrap();
 
     // A new operator knows the Gateways before it decides anything.
     let before = version(&lab, GENERATED).unwrap();

@@ -4,9 +4,11 @@ use anyhow::Result;
 use lightship_tests::{
     Options,
     client::arping::arping,
-    journey::{Walk, failover, j0, observed},
+    journey::{Walk, failover, j0, observed, results::step},
     lab::{testing::TestLab, unit::Action},
 };
+
+type Walked = fn(&Walk<'_>) -> Result<()>;
 
 fn up_to_counting(walk: &Walk<'_>) -> Result<()> {
     j0::pending(walk)?;
@@ -21,8 +23,18 @@ fn up_to_counting(walk: &Walk<'_>) -> Result<()> {
 fn an_ingress_address_from_nothing() {
     let lab = TestLab::up("j0", &Options::default()).unwrap();
     let walk = Walk::silent(&lab);
-    up_to_counting(&walk).unwrap();
-    j0::withdrawn(&walk).unwrap();
+    let steps: [(&str, Walked); 7] = [
+        ("J0.1", j0::pending),
+        ("J0.2", j0::addressed),
+        ("J0.3", j0::not_announced),
+        ("J0.4", j0::announced),
+        ("J0.5", j0::bound),
+        ("J0.6", j0::counted),
+        ("J0.7", j0::withdrawn),
+    ];
+    for (name, walked) in steps {
+        step(name, || walked(&walk)).unwrap();
+    }
     lab.down().unwrap();
 }
 

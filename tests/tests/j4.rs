@@ -1,42 +1,64 @@
-//! J4.4: each thing that commonly goes wrong is told with its cause and its remedy, and the remedy mends it.
+//! J4: ping, leases and settings; each thing that commonly goes wrong is told with its cause and its remedy, and the remedy mends it.
 
 use std::fs;
 
+use anyhow::{Result, ensure};
 use lightship_tests::{
     Options, binaries,
-    journey::j4::{self, CASES},
+    journey::{
+        Walk,
+        j4::{self, CASES},
+        j4_lease,
+        results::step,
+        typed,
+    },
     lab::testing::TestLab,
     snapshot,
 };
 
 #[test]
-fn everything_that_goes_wrong_is_mended_by_what_the_tool_says() {
-    let timings = [
-        "--l2-announcements-lease-duration=3s",
-        "--l2-announcements-renew-deadline=1s",
-        "--l2-announcements-retry-period=500ms",
-    ]
-    .map(str::to_owned);
+fn the_address_answers_ping_and_its_lease_tells_what_there_is_to_know() -> Result<()> {
+    let lab = TestLab::up("j4-lease", &j4_lease::options())?;
+    let walk = Walk::silent(&lab);
+    step("J4.2", || j4_lease::pinged(&walk))?;
+    step("J4.3", || j4_lease::described(&walk))?;
+    lab.down()
+}
+
+#[test]
+fn everything_that_goes_wrong_is_mended_by_what_the_tool_says() -> Result<()> {
     let options = Options {
         nodes: 1,
-        agent_flags: timings.to_vec(),
-        operator_flags: timings.to_vec(),
+        agent_flags: typed::quick(),
+        operator_flags: typed::quick(),
         ..Options::default()
     };
-    let lab = TestLab::up("j4", &options).unwrap();
-    lab.kubectl(&["create", "namespace", j4::NAMESPACE]).unwrap();
-    lab.start_backend("control-plane", j4::SERVICE, &[8080]).unwrap();
+    let lab = TestLab::up("j4", &options)?;
+    lab.kubectl(&["create", "namespace", j4::NAMESPACE])?;
+    lab.start_backend("control-plane", j4::SERVICE, &[8080])?;
     let only = std::env::var("LIGHTSHIP_CASE").ok();
-    let mut failed = Vec::new();
-    for case in CASES.iter().filter(|case| {
-        only.as_deref()
-            .is_none_or(|only| only.split(',').any(|name| name == case.name))
-    }) {
-        let played = j4::whole(&lab).and_then(|()| j4::play(&lab, case));
-        failed.extend(played.err().map(|error| format!("{}: {error:#}", case.name)));
+    let cases = || {
+        CASES.iter().filter(|case| {
+            let only = only.as_deref();
+            only.is_none_or(|only| only.split(',').any(|name| name == case.name))
+        })
+    };
+    let play = || {
+        let failed = cases().filter_map(|case| {
+            let played = j4::whole(&lab).and_then(|()| j4::play(&lab, case));
+            played.err().map(|error| format!("{}: {error:#}", case.name))
+        });
+        let failed: Vec<String> = failed.collect();
+        ensure!(failed.is_empty(), "{}", failed.join("\n\n"));
+        Ok(())
+    };
+    // Some of the cases are not the step.
+    if only.is_some() {
+        play()?;
+    } else {
+        step("J4.4", play)?;
     }
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-    lab.down().unwrap();
+    lab.down()
 }
 
 const TROUBLESHOOT: &str = "<!-- Generated: LIGHTSHIP_UPDATE_SNAPSHOTS=1 cargo test -p lightship-tests --test j4 writes it. -->

@@ -70,13 +70,18 @@ impl Answers {
     }
 }
 
-/// The command line for `count` requests, `interval` seconds apart.
+/// The command line for `count` requests on the LAN, `interval` seconds apart.
 #[must_use]
 pub fn command(address: &str, count: u32, interval: &str) -> Vec<String> {
+    through(LAN, address, count, interval)
+}
+
+/// The same through one of the jumpbox's cards.
+fn through(card: &str, address: &str, count: u32, interval: &str) -> Vec<String> {
     [
         "arping",
         "-i",
-        LAN,
+        card,
         "-W",
         interval,
         "-c",
@@ -100,16 +105,23 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Starts asking.
+    /// Starts asking on the LAN.
     #[must_use]
     pub fn start(lab: &Lab, address: &str) -> Self {
+        Self::through(lab, LAN, address)
+    }
+
+    /// Starts asking through one of the jumpbox's cards.
+    #[must_use]
+    pub fn through(lab: &Lab, card: &str, address: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (lab, address, asked_to) = (lab.clone(), address.to_owned(), Arc::clone(&stop));
+        let command = through(card, address, 50, "0.01");
+        let (lab, asked_to) = (lab.clone(), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             let mut all = Answers::default();
             // In short runs that end by themselves: one that is interrupted counts the request in flight as lost.
             while !asked_to.load(Ordering::Relaxed) {
-                let run = lab.try_exec(JUMPBOX, &command(&address, 50, "0.01"))?;
+                let run = lab.try_exec(JUMPBOX, &command)?;
                 all.add(Answers::parse(&run.stdout)?);
             }
             Ok(all)

@@ -101,7 +101,11 @@ impl Lab {
 
     /// Registers the nodes as kubelets would, labelled as kubeadm does it.
     pub(super) fn register_nodes(&self) -> Result<()> {
-        let items: Vec<Value> = Host::nodes(self.nodes).iter().map(node_object).collect();
+        let nodes = Host::nodes(self.nodes);
+        let items: Vec<Value> = nodes
+            .iter()
+            .map(|node| node_object(node, &self.address_of(node)))
+            .collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
         self.kubectl_tool(&["create", "-f", "-"])?
             .input(list.to_string())
@@ -135,7 +139,7 @@ impl Lab {
     }
 }
 
-fn node_object(node: &Host) -> Value {
+fn node_object(node: &Host, address: &str) -> Value {
     let mut object = json!({
         "apiVersion": "v1",
         "kind": "Node",
@@ -145,7 +149,7 @@ fn node_object(node: &Host) -> Value {
         }},
         "status": {
             "addresses": [
-                {"type": "InternalIP", "address": node.lan_address()},
+                {"type": "InternalIP", "address": address},
                 {"type": "Hostname", "address": node.name()},
             ],
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the lab says so"}],

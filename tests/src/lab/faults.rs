@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{
     Lab,
     host::Host,
-    network,
+    network, segment,
     unit::{Action, Unit},
 };
 use crate::process;
@@ -33,12 +33,12 @@ impl Lab {
         for process in &members {
             process.signal("STOP")?;
         }
-        network::unplug(&self.folder, &self.fabric, &node)?;
+        network::unplug(&self.folder, &self.fabric, &node, &self.segments)?;
         let off = SystemTime::now();
         for process in &members {
             process.kill()?;
         }
-        network::remove_ports(&self.folder, &self.fabric, &node)?;
+        network::remove_ports(&self.folder, &self.fabric, &node, &self.segments)?;
         let entry = self.folder.entry("hosts", node.name());
         fs::remove_file(&entry).with_context(|| format!("failed to remove {}", entry.display()))?;
         Ok(off)
@@ -66,13 +66,14 @@ impl Lab {
             host != self.fabric,
             "failed to cut a cable of the fabric; name a node or the jumpbox"
         );
+        segment::card(&host, &self.segments, interface)?;
         network::set_carrier(&self.folder, &self.fabric, &host, interface, up)
     }
 
     /// Makes a host and plugs it in.
     pub(super) fn power_on(&self, host: &Host) -> Result<()> {
         host.power_on(&self.folder)?;
-        network::plug_in(&self.folder, &self.fabric, host, self.slot)
+        network::plug_in(&self.folder, &self.fabric, host, self.slot, &self.segments)
     }
 
     fn node(&self, name: &str) -> Result<Host> {

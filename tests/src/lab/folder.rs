@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::segment::Segment;
 use crate::process::Process;
 
 /// What a lab was asked to be, and how far it got.
@@ -28,6 +29,9 @@ pub struct Record {
     pub agent_flags: Vec<String>,
     /// More flags for every operator.
     pub operator_flags: Vec<String>,
+    /// The networks beside the LAN.
+    #[serde(default)]
+    pub segments: Vec<Segment>,
     /// Where operators and agents send traces: a port of the machine's own end of the management network.
     #[serde(default)]
     pub collector: Option<u16>,

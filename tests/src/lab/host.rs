@@ -11,7 +11,8 @@ use lightship_abi::mac::MacAddress;
 
 use super::{
     folder::{self, Folder},
-    network::{self, LAN_SEGMENT},
+    network,
+    segment::LAN_SEGMENT,
 };
 use crate::{
     command::Tool,

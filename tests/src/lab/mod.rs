@@ -14,6 +14,7 @@ pub mod folder;
 pub mod host;
 pub mod network;
 pub mod residue;
+pub mod segment;
 pub mod status;
 pub mod testing;
 pub mod unit;
@@ -23,6 +24,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use self::{
     folder::{Folder, Record},
     host::{Host, MOST_NODES},
+    segment::Segment,
     unit::Unit,
 };
 use crate::{
@@ -37,8 +39,10 @@ pub const DEFAULT_NAME: &str = "lab";
 /// What a new lab shall be.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Number of workers, besides the control-plane node.
+    /// Number of workers, besides the control-plane node; none makes a cluster of one node.
     pub nodes: u32,
+    /// The networks beside the LAN.
+    pub segments: Vec<Segment>,
     /// Only control plane, nodes and client: no manifests, no operator, no agents.
     pub bare: bool,
     /// Whether the API server writes down what Lightship asks it for.
@@ -63,6 +67,7 @@ impl Default for Options {
         };
         Self {
             nodes: 3,
+            segments: Vec::new(),
             bare: false,
             audited: false,
             agent_flags: flags("LAB_AGENT_FLAGS"),
@@ -78,6 +83,7 @@ pub struct Lab {
     folder: Folder,
     fabric: Host,
     nodes: u32,
+    segments: Vec<Segment>,
     slot: u8,
 }
 
@@ -87,8 +93,8 @@ impl Lab {
     pub fn up(name: &str, options: &Options) -> Result<Self> {
         require_root()?;
         ensure!(
-            (1..=MOST_NODES).contains(&options.nodes),
-            "failed to make a lab of {} nodes; --nodes takes 1 to {MOST_NODES}",
+            options.nodes <= MOST_NODES,
+            "failed to make a lab of {} workers; --nodes takes 0 to {MOST_NODES}",
             options.nodes
         );
         if let Ok(lab) = Self::attach(name) {
@@ -121,6 +127,7 @@ impl Lab {
         folder.create()?;
         let mut record = Record {
             nodes: options.nodes,
+            segments: options.segments.clone(),
             slot: None,
             complete: false,
             builder: Process::find(std::process::id()).context("failed to find the running process")?,
@@ -131,13 +138,14 @@ impl Lab {
         folder.write_record(&record)?;
         let fabric = Host::fabric();
         fabric.power_on(folder)?;
-        let slot = network::build_fabric(folder, &fabric)?;
+        let slot = network::build_fabric(folder, &fabric, &record.segments)?;
         record.slot = Some(slot);
         folder.write_record(&record)?;
         let lab = Self {
             folder: folder.clone(),
             fabric,
             nodes: options.nodes,
+            segments: options.segments.clone(),
             slot,
         };
         credentials::issue(folder, slot)?;
@@ -187,6 +195,7 @@ impl Lab {
                 folder,
                 fabric,
                 nodes: record.nodes,
+                segments: record.segments,
                 slot,
             }),
             _ => bail!(
@@ -225,6 +234,17 @@ impl Lab {
     /// A host of this lab by name.
     pub fn host(&self, name: &str) -> Result<Host> {
         Host::named(name, self.nodes)
+    }
+
+    /// The MAC address of a host's card.
+    pub fn mac(&self, host: &str, interface: &str) -> Result<String> {
+        let card = segment::card(&self.host(host)?, &self.segments, interface)?;
+        Ok(card.to_string())
+    }
+
+    /// The IPv4 address of a host's `eth0`, whichever segment that is in.
+    pub(super) fn address_of(&self, host: &Host) -> String {
+        segment::address(host, &self.segments)
     }
 
     /// A tool to be run on a host, where `lightship` is on PATH and the cluster is the admin's to use.

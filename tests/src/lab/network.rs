@@ -1,7 +1,7 @@
 //! Bridges, links and addresses.
 //!
-//! Both bridges are in the fabric, a namespace of the lab's own: `lan`, the segment that nodes and client share
-//! (10.0.0.0/16 and `2004::/64`), and `mgmt`, over which nodes reach the API server. The only thing in the machine's own namespace is
+//! All bridges are in the fabric, a namespace of the lab's own: `lan`, the segment that nodes and client share
+//! (10.0.0.0/16 and `2004::/64`), `mgmt`, over which nodes reach the API server, and those of further segments. The only thing in the machine's own namespace is
 //! one end of a link to `mgmt`, so that kubectl works from there. Labs that run side by side differ in this
 //! link's name and in the management network: lab number S has link `lightshipS` and 172.31.(255-S).0/24.
 
@@ -10,7 +10,11 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use lightship_abi::mac::MacAddress;
 
-use super::{folder::Folder, host::Host};
+use super::{
+    folder::Folder,
+    host::Host,
+    segment::{Cable, MANAGEMENT_SEGMENT, Segment},
+};
 use crate::{command::Tool, eventually};
 
 /// As many labs can run at once.
@@ -20,10 +24,6 @@ const SLOTS: u8 = 64;
 pub const LAN: &str = "eth0";
 /// The interface on the management bridge.
 pub const MANAGEMENT: &str = "eth1";
-
-/// The part of a MAC address that tells the networks apart.
-pub(super) const LAN_SEGMENT: u32 = 1;
-const MANAGEMENT_SEGMENT: u32 = 2;
 
 /// MAC addresses follow from the host's number: a node that was crashed and revived is the same machine, and traces
 /// are easy to read.
@@ -65,7 +65,7 @@ pub(super) fn machine_address(slot: u8) -> String {
 }
 
 /// Makes the bridges, and claims a slot by making its link: the kernel refuses a second one of the same name.
-pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
+pub(super) fn build_fabric(folder: &Folder, fabric: &Host, segments: &[Segment]) -> Result<u8> {
     let pid = fabric.holder(folder).map_or(0, |holder| holder.pid).to_string();
     let mut refused = String::new();
     for slot in 0..SLOTS {
@@ -92,7 +92,11 @@ pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
              link add mgmt address {own} type bridge\naddr add {api}/24 dev mgmt\nlink set mgmt up\n\
              link set host master mgmt up\n"
         );
-        batch(Some((folder, fabric)), &bridges)?;
+        let further = segments.iter().map(|segment| {
+            let bridge = &segment.bridge;
+            format!("link add {bridge} type bridge\nlink set {bridge} up\n")
+        });
+        batch(Some((folder, fabric)), &(bridges + &further.collect::<String>()))?;
         return Ok(slot);
     }
     bail!(
@@ -101,48 +105,50 @@ pub(super) fn build_fabric(folder: &Folder, fabric: &Host) -> Result<u8> {
     )
 }
 
-/// Plugs a host into the LAN and, if it is a node, into the management network.
-pub(super) fn plug_in(folder: &Folder, fabric: &Host, host: &Host, slot: u8) -> Result<()> {
-    let number = host.number();
+/// Plugs all cables of a host in.
+pub(super) fn plug_in(
+    folder: &Folder,
+    fabric: &Host,
+    host: &Host,
+    slot: u8,
+    segments: &[Segment],
+) -> Result<()> {
     let pid = host.holder(folder).map_or(0, |holder| holder.pid);
-    let wire = |interface: &str, bridge: &str, segment: u32| {
-        let (port, mac) = (port(host, interface), mac(segment, number));
+    let cables = Cable::all(host, segments);
+    let ports = cables.iter().map(|cable| {
+        let (interface, bridge) = (&cable.interface, &cable.bridge);
+        let (port, mac) = (port(host, interface), cable.card(host));
         format!(
             "link add {port} type veth peer name {interface} address {mac} netns {pid}\n\
              link set {port} master {bridge} up\n"
         )
-    };
-    let mut ports = vec![wire(LAN, "lan", LAN_SEGMENT)];
-    let mut inside = vec![format!(
-        "addr add {}/16 dev {LAN}\naddr add 2004::1:{number}/64 dev {LAN} nodad\nlink set {LAN} up\n",
-        host.lan_address()
-    )];
-    if host.is_node() {
-        // What tells a node's uplink from a pod's cable, both being veths here. Nothing is behind the jumpbox.
-        inside.push(format!(
-            "route add default via {} dev {LAN}\n",
-            Host::jumpbox().lan_address()
-        ));
-        ports.push(wire(MANAGEMENT, "mgmt", MANAGEMENT_SEGMENT));
-        let address = management_address(slot, number);
-        inside.push(format!(
-            "addr add {address}/24 dev {MANAGEMENT}\nlink set {MANAGEMENT} up\n"
-        ));
-    }
-    batch(Some((folder, fabric)), &ports.concat())?;
-    batch(Some((folder, host)), &inside.concat())
+    });
+    let ports: String = ports.collect();
+    let addressed = cables.iter().map(|cable| cable.addressed(host, slot));
+    // What tells a node's uplink from a pod's cable, both being veths here. Nothing is behind the jumpbox.
+    let own = cables
+        .iter()
+        .find(|cable| host.is_node() && cable.interface == LAN);
+    let route = own.map(|own| {
+        let gateway = own.address(&Host::jumpbox());
+        format!("route add default via {gateway} dev {LAN}\n")
+    });
+    let inside: String = addressed.chain(route).collect();
+    batch(Some((folder, fabric)), &ports)?;
+    batch(Some((folder, host)), &inside)
 }
 
-/// Pulls both plugs of a host at once.
-pub(super) fn unplug(folder: &Folder, fabric: &Host, host: &Host) -> Result<()> {
-    let lines = [LAN, MANAGEMENT].map(|interface| format!("link set {} down\n", port(host, interface)));
-    batch(Some((folder, fabric)), &lines.concat())
+/// Pulls all plugs of a host at once.
+pub(super) fn unplug(folder: &Folder, fabric: &Host, host: &Host, segments: &[Segment]) -> Result<()> {
+    let cables = Cable::all(host, segments).into_iter();
+    let lines = cables.map(|cable| format!("link set {} down\n", port(host, &cable.interface)));
+    batch(Some((folder, fabric)), &lines.collect::<String>())
 }
 
 /// Takes the ports of a host away that was unplugged; slower than unplugging it.
-pub(super) fn remove_ports(folder: &Folder, fabric: &Host, host: &Host) -> Result<()> {
-    for interface in [LAN, MANAGEMENT] {
-        let port = port(host, interface);
+pub(super) fn remove_ports(folder: &Folder, fabric: &Host, host: &Host, segments: &[Segment]) -> Result<()> {
+    for cable in Cable::all(host, segments) {
+        let port = port(host, &cable.interface);
         // The kernel may have been quicker, once the last process of the host was gone.
         fabric.tool(folder, &["ip", "link", "del", &port])?.attempt()?;
     }
@@ -157,11 +163,6 @@ pub(super) fn set_carrier(
     interface: &str,
     up: bool,
 ) -> Result<()> {
-    if !matches!(interface, LAN | MANAGEMENT) {
-        bail!(
-            "failed to find the cable of {interface}; nodes have {LAN} (the LAN) and {MANAGEMENT} (management)"
-        );
-    }
     let state = if up { "up" } else { "down" };
     batch(
         Some((folder, fabric)),

@@ -23,7 +23,7 @@ impl Lab {
             let address = if *host == self.fabric {
                 "-".to_owned()
             } else {
-                host.lan_address()
+                self.address_of(host)
             };
             // Writing to a string cannot fail.
             let _ = writeln!(table, "{:<18} {state:<12} {address}", host.name());

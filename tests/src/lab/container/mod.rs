@@ -50,7 +50,7 @@ impl Lab {
             .context("a pod without a name")?
             .to_owned();
         let address = if host.is_node() {
-            host.lan_address()
+            self.address_of(&host)
         } else {
             network::management_address(self.slot, host.number())
         };
