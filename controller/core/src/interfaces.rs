@@ -1,11 +1,15 @@
 //! Which interfaces of a node a policy announces on.
 
-use regex::RegexSet;
+use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
 use thiserror::Error;
 
 use crate::inventory::Interface;
 
-/// A regular expression that does not parse.
+/// What the expressions of one policy may take when compiled, in bytes, and again to match with. Names of interfaces have at most 15
+/// characters: who needs more than a thousand expressions do has not named interfaces but tried what memory there is.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A regular expression that does not parse, or is too large.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("failed to compile the interface expression \"{expression}\": {reason}")]
 pub struct InterfaceExpressionError {
@@ -29,32 +33,27 @@ impl InterfaceSelector {
     /// Compiles a policy's `interfaces`; an empty list means every suitable interface.
     ///
     /// # Errors
-    /// On the first expression that does not parse.
+    /// On the first expression that does not parse or is too large, or when all of them together are.
     pub fn compile(expressions: &[String]) -> Result<Self, InterfaceExpressionError> {
         if expressions.is_empty() {
             return Ok(Self::Suitable);
         }
-        if let Some((expression, error)) = expressions
-            .iter()
-            .find_map(|one| regex::Regex::new(one).err().map(|error| (one, error)))
-        {
-            return Err(InterfaceExpressionError {
-                expression: expression.clone(),
-                reason: error
-                    .to_string()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim()
-                    .to_owned(),
-            });
-        }
-        RegexSet::new(expressions)
-            .map(Self::Named)
-            .map_err(|error| InterfaceExpressionError {
-                expression: expressions.join("|"),
-                reason: error.to_string(),
-            })
+        let set = RegexSetBuilder::new(expressions)
+            .size_limit(MOST_BYTES)
+            .dfa_size_limit(MOST_BYTES)
+            .build();
+        // Which of them it is, is only asked where one is at fault.
+        set.map(Self::Named).map_err(|error| {
+            let alone = |one: &String| RegexBuilder::new(one).size_limit(MOST_BYTES).build().err();
+            let at_fault = expressions
+                .iter()
+                .find_map(|one| alone(one).map(|error| (one.clone(), error)));
+            let (expression, error) = at_fault.unwrap_or_else(|| (expressions.join("|"), error));
+            InterfaceExpressionError {
+                expression: shortened(&expression),
+                reason: last_line(&error.to_string()),
+            }
+        })
     }
 
     /// The expressions as written, empty for every suitable interface.
@@ -74,6 +73,20 @@ impl InterfaceSelector {
             Self::Named(set) => set.is_match(&interface.name),
         }
     }
+}
+
+/// The beginning of an expression, enough to recognise it by: it stands in conditions and events.
+fn shortened(expression: &str) -> String {
+    const RECOGNISED: usize = 256;
+    match expression.char_indices().nth(RECOGNISED) {
+        Some((end, _)) => format!("{}…", &expression[..end]),
+        None => expression.to_owned(),
+    }
+}
+
+/// What is wrong; the lines before it draw where.
+fn last_line(error: &str) -> String {
+    error.lines().last().unwrap_or_default().trim().to_owned()
 }
 
 impl PartialEq for InterfaceSelector {
@@ -112,6 +125,41 @@ mod tests {
         let any = InterfaceSelector::compile(&[]).unwrap();
         assert!(any.selects(&interface("enp0s25", true)));
         assert!(!any.selects(&interface("veth12ab", false)));
+    }
+
+    #[test]
+    fn what_explodes_elsewhere_is_answered_at_once_or_refused() {
+        let name = "a".repeat(15);
+        let evil = ["(a+)+$", "(a|aa)+$", "(.*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$"];
+        let evil = InterfaceSelector::compile(&evil.map(str::to_owned)).unwrap();
+        assert!(evil.selects(&interface(&name, false)));
+
+        let large = [
+            r"\w{200}",
+            "(((a{100}){100}){100}){100}",
+            "((x{1,1000}){1,1000})+",
+        ];
+        for expression in large {
+            let error = InterfaceSelector::compile(&["eth0".into(), expression.into()]).unwrap_err();
+            assert_eq!(error.expression, expression);
+            assert!(error.reason.contains("size limit"), "{}", error.reason);
+        }
+    }
+
+    #[test]
+    fn a_thousand_expressions_are_fine_and_too_many_together_are_refused_in_few_words() {
+        let cards = |number: usize| -> Vec<String> {
+            (0..number)
+                .map(|card| format!("^enp{card}s[0-9]+f[0-9]np[0-9]$"))
+                .collect()
+        };
+        assert!(
+            InterfaceSelector::compile(&cards(1_000))
+                .unwrap()
+                .selects(&interface("enp7s0f1np1", true))
+        );
+        let error = InterfaceSelector::compile(&cards(20_000)).unwrap_err();
+        assert!(error.expression.len() < 1_000, "{}", error.expression.len());
     }
 
     #[test]
