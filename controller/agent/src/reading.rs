@@ -151,25 +151,4 @@ fn told<T>(answer: Option<Result<T, kube::Error>>) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn group(name: &str) -> ServiceId {
-        ServiceId::new("default", name)
-    }
-
-    #[test]
-    fn what_is_wanted_while_something_is_read_is_read_after_it_and_together() {
-        let mut reading = Reading::default();
-        assert_eq!(reading.start(), None);
-        reading.want([group("a")].into());
-        assert_eq!(reading.start(), Some([group("a")].into()));
-        for name in ["a", "b", "c"] {
-            reading.want([group(name)].into());
-        }
-        assert_eq!(reading.start(), None, "one at a time");
-        reading.end();
-        let later = reading.start();
-        assert_eq!(later, Some([group("a"), group("b"), group("c")].into()));
-    }
-}
+mod tests;
