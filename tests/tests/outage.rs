@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lightship_tests::{
-    eventually,
+    Options, eventually,
     lab::unit::Action,
     scene::{PATIENCE, Plan, Scene},
 };
@@ -70,6 +70,46 @@ fn nobody_notices_a_minute_without_the_api_and_a_holder_that_dies_in_it_is_repla
     let seen = watching.finish()?;
     seen.silent_less_than(SOON, crashed)?;
     seen.moves(1, crashed)?;
+    seen.nobody_stale(crashed)?;
+    scene.down()
+}
+
+#[test]
+fn three_hundred_services_of_a_node_that_crashes_while_the_api_server_is_frozen_are_all_answered_again()
+-> Result<()> {
+    let options = Options {
+        operator_flags: vec!["--rebalance=false".into()],
+        ..Options::default()
+    };
+    let plan = Plan {
+        workers: 3,
+        services: 300,
+        dual: false,
+    };
+    let scene = Scene::with("frozen-mass", plan, &options)?;
+    let old = scene.ready()?;
+    let others: Vec<String> = ["node-1", "node-2", "node-3"]
+        .map(str::to_owned)
+        .into_iter()
+        .filter(|node| *node != old)
+        .collect();
+    scene.gather(&old, &others)?;
+    let watching = scene.watch()?;
+    watching.mark("the API server is frozen");
+    scene.api(Action::Freeze)?;
+    let crashed = watching.mark(format!("{old} crashes with 300 addresses"));
+    scene.crash(&old)?;
+    watching.answered_by_others(&old)?;
+    let thawed = watching.mark("the API server goes on");
+    scene.api(Action::Thaw)?;
+    watching.for_a_while(Duration::from_secs(10));
+    let seen = watching.finish()?;
+    // Claims that wait for each other's time limits, half a second and six at a time, would take the last one 13 s on each
+    // of the two nodes that are left, beside what two busy cores take.
+    seen.silent_less_than(Duration::from_secs(10), crashed)?;
+    // A claim of the other node that the frozen server had taken in counts when it goes on, whoever answers by then.
+    seen.moves(2, crashed)?;
+    seen.nothing_lost(thawed)?;
     seen.nobody_stale(crashed)?;
     scene.down()
 }

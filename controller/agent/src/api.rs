@@ -10,7 +10,7 @@ use futures::future::{Either, select};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 use kube::{Client, Config, ResourceExt as _};
-use lightship_core::watch::ClaimAnswer;
+use lightship_core::watch::{API_PATIENCE, ClaimAnswer};
 use lightship_crd::field_owner;
 use lightship_edge::ApiAnswer as _;
 use tokio::sync::{Semaphore, watch};
@@ -129,7 +129,11 @@ impl Arbiter {
 
     /// Carries out a claim on a lease as it was last seen.
     pub(crate) async fn claim(self, claim: Claim, mut lease: Lease) -> Claimed {
-        let _permit = self.permits.acquire().await;
+        // A node's death may bring more claims than an API server takes in time, or one that takes none: who waits too long
+        // goes by rank, and writes the lease when its turn comes.
+        let Ok(_permit) = timeout(API_PATIENCE, self.permits.acquire()).await else {
+            return claimed(claim, ClaimAnswer::Unreachable, None);
+        };
         for _ in 0..TRIES {
             let written = match claim.weigh(&lease) {
                 Ok(Standing::Open(lease)) => lease,
@@ -229,3 +233,6 @@ fn is_answer(error: &kube::Error) -> bool {
 fn claimed(claim: Claim, answer: ClaimAnswer, lease: Option<Lease>) -> Claimed {
     Claimed { claim, answer, lease }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ mod inventory;
 mod metrics;
 mod node;
 mod reading;
+#[cfg(test)]
+mod server;
 mod standing;
 mod succession;
 mod traces;

@@ -137,6 +137,11 @@ impl Seen<'_> {
         anyhow!("{what}\n{}", timeline(self.scene, &self.recording, from))
     }
 
+    fn story(&self, address: IpAddr, from: Duration) -> String {
+        let name = |mac| self.scene.name_of(mac);
+        self.recording.timeline(address, from, &name)
+    }
+
     /// No question sent since `from` stayed without an answer.
     pub fn nothing_lost(&self, from: Duration) -> Result<()> {
         self.silent_less_than(Duration::ZERO, from)
@@ -184,7 +189,14 @@ impl Seen<'_> {
             let answerers = record.answerers(from, self.recording.until);
             ensure!(
                 answerers.len() <= most + 1,
-                self.complaint(&format!("{address} moved {} times", answerers.len() - 1), from)
+                self.complaint(
+                    &format!(
+                        "{address} moved {} times; {}",
+                        answerers.len() - 1,
+                        self.story(*address, from)
+                    ),
+                    from
+                )
             );
         }
         Ok(())

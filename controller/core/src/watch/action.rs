@@ -102,7 +102,7 @@ pub enum ClaimAnswer {
     Won,
     /// The lease says something else, or is gone.
     Lost,
-    /// The API server did not answer in time, and it is not known what the lease says.
+    /// The API server did not answer in time, or had too much to answer before; it is not known what the lease says.
     Unreachable,
 }
 

@@ -10,8 +10,8 @@ use crate::time::Instant;
 
 /// How much longer each further standby waits before it claims.
 pub(super) const STANDBY_STEP: Duration = Duration::from_millis(250);
-/// How long a standby tries the API server before it goes by rank.
-pub(super) const API_PATIENCE: Duration = Duration::from_millis(600);
+/// How long a standby tries to write a claim before it goes by rank.
+pub const API_PATIENCE: Duration = Duration::from_millis(600);
 /// How long each rank listens for another answer before it takes an address without the API.
 pub(super) const LISTEN_STEP: Duration = Duration::from_millis(300);
 /// How often who holds without the API asks for its address and tries the lease.

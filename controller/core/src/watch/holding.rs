@@ -165,18 +165,19 @@ impl Watch {
             group.usurped = group.usurped.filter(|one| one.order.beats(own));
         } else {
             group.fence = None;
-            if group.usurped.is_some_and(|one| view.epoch >= one.order.epoch) {
-                group.usurped = None;
-            }
+            let given_up = group.usurped.take_if(|one| view.epoch >= one.order.epoch);
             if !is_same {
-                let order = Order::of_holder(before.epoch);
                 let was_former = view.former.as_ref() == Some(&self.node);
                 let is_here = self
                     .links
                     .values()
                     .all(|link| !link.nic.is_up() || link.is_sure());
-                group.leaving = (held && was_former && is_here)
-                    .then(|| leaving(order, &before.targets, view, now))
+                let held_by = (held && was_former).then_some(Order::of_holder(before.epoch));
+                // Who holds by rank goes on too: the lease may name who has not read it yet.
+                group.leaving = held_by
+                    .or(given_up.map(|one| one.order))
+                    .filter(|_| is_here)
+                    .map(|order| leaving(order, &before.targets, view, now))
                     .or(group.leaving.filter(|_| was_former));
             } else if let Some(one) = &mut group.leaving {
                 one.targets = narrowed(&one.targets, view);

@@ -34,6 +34,7 @@ use lightship_abi::order::Order;
 
 pub use action::{Action, ClaimAnswer, Heard, ReadAnswer, Yielded};
 pub use evidence::Evidence;
+pub use group::API_PATIENCE;
 pub use holding::{Answer, Part};
 pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};
 pub use view::{GroupView, Nic, NicIndex, Target};

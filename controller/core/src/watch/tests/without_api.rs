@@ -75,6 +75,20 @@ fn a_binding_made_meanwhile_wins() {
     let mut scene = alone(&[1, 3]);
     unreachable(&mut scene, 2500);
     scene.lease(0, 3, 5, &[]);
+    scene.yielded(0, 3, holder(5));
+    assert_eq!(scene.answers(), []);
+}
+
+#[test]
+fn who_holds_by_rank_answers_until_whom_the_lease_names_does() {
+    let mut scene = alone(&[1, 3]);
+    scene.alive.remove(&3);
+    unreachable(&mut scene, 2500);
+    scene.lease(0, 3, 5, &[]);
+    let usurped = Order { epoch: 5, rank: 1 };
+    assert_eq!(scene.answers(), [(group(0), Part::Leaver, usurped)]);
+    scene.alive.insert(3);
+    scene.pass(200);
     assert_eq!(scene.answers(), []);
 }
 
