@@ -1,8 +1,11 @@
 //! What this host must offer before anything is loaded. Facts are gathered in one place and judged in another, so that
 //! each refusal is one sentence with its remedy.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use aya::maps::MapType;
+use aya::sys::is_map_supported;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::options::Hook;
@@ -16,6 +19,12 @@ pub enum HostError {
     /// The process lacks capabilities.
     #[error("failed to find the needed privileges: run as root or grant {}", .0.join(", "))]
     Capabilities(Vec<&'static str>),
+    /// A seccomp profile denies bpf(2) to a process that has the capability for it.
+    #[error(
+        "failed to call bpf(2), which the seccomp profile denies: run the agent under one that allows it to CAP_BPF, as \
+         containerd's default does, or under none (in its DaemonSet, seccompProfile.type: Unconfined)"
+    )]
+    Seccomp,
     /// The kernel is too old.
     #[error(
         "failed to find what the responder needs in kernel {0}: Linux 5.10 or newer is needed, 6.6 for TCX"
@@ -37,8 +46,16 @@ pub(crate) enum Way {
 struct Facts {
     bpffs: Option<PathBuf>,
     capabilities: u64,
+    seccomp: Seccomp,
     kernel: String,
     btf: Option<PathBuf>,
+}
+
+/// What a seccomp profile does to bpf(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seccomp {
+    Passes,
+    Denies,
 }
 
 const OLDEST: (u32, u32) = (5, 10);
@@ -63,6 +80,7 @@ fn gather(bpffs: &Path) -> Facts {
     Facts {
         bpffs: is_bpffs.then(|| bpffs.to_path_buf()),
         capabilities: effective_capabilities(&status),
+        seccomp: seccomp(&status),
         kernel: kernel.trim().to_owned(),
         btf: btf.exists().then(|| btf.to_path_buf()),
     }
@@ -112,6 +130,8 @@ fn weigh(facts: &Facts, bpffs: &Path, hook: Hook) -> (Way, Vec<HostError>) {
         .collect();
     if !missing.is_empty() {
         refusals.push(HostError::Capabilities(missing));
+    } else if facts.seccomp == Seccomp::Denies {
+        refusals.push(HostError::Seccomp);
     }
     let version = version(&facts.kernel);
     let way = match hook {
@@ -139,6 +159,22 @@ fn effective_capabilities(status: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// A profile cannot be read from within, but it can be tried: a map is made, which takes `CAP_BPF` alone, and gone at once.
+fn seccomp(status: &str) -> Seccomp {
+    match is_map_supported(MapType::Array) {
+        Err(error) if is_filtered(status) && error.io_error.kind() == ErrorKind::PermissionDenied => {
+            Seccomp::Denies
+        }
+        _ => Seccomp::Passes,
+    }
+}
+
+/// Whether a seccomp filter is in force.
+fn is_filtered(status: &str) -> bool {
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    mode.is_some_and(|mode| mode.trim() == "2")
+}
+
 fn version(release: &str) -> (u32, u32) {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
@@ -154,6 +190,7 @@ mod tests {
         Facts {
             bpffs: Some("/b".into()),
             capabilities: 1 << 39 | 1 << 12 | 1 << 13,
+            seccomp: Seccomp::Passes,
             kernel: "6.6.0".into(),
             btf: Some("/btf".into()),
         }
@@ -201,6 +238,13 @@ mod tests {
             })
             .contains("grant CAP_BPF, CAP_NET_RAW")
         );
+        assert!(
+            refusal(&Facts {
+                seccomp: Seccomp::Denies,
+                ..sound()
+            })
+            .contains("seccompProfile.type: Unconfined")
+        );
     }
 
     #[test]
@@ -213,7 +257,19 @@ mod tests {
     }
 
     #[test]
+    fn who_may_not_call_bpf_anyway_is_told_of_the_capability_and_not_of_the_profile() {
+        let facts = Facts {
+            capabilities: 1 << 12 | 1 << 13,
+            seccomp: Seccomp::Denies,
+            ..sound()
+        };
+        assert!(refusal(&facts).contains("grant CAP_BPF"));
+    }
+
+    #[test]
     fn facts_are_read_from_text() {
+        assert!(is_filtered("NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n"));
+        assert!(!is_filtered("NoNewPrivs:\t1\nSeccomp:\t0\nSeccomp_filters:\t0\n"));
         assert_eq!(version("6.18.44-x-v1"), (6, 18));
         assert_eq!(version("7"), (7, 0));
         assert_eq!(

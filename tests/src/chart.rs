@@ -84,7 +84,8 @@ fn document(text: &str) -> Result<String> {
                 "  replicas: {{ .Values.operator.replicas }}\n",
             )
         }),
-        "DaemonSet" => workload(&text, "agent"),
+        "DaemonSet" => workload(&text, "agent")
+            .and_then(|text| block(&text, "        seccompProfile:\n", ".Values.agent.seccompProfile")),
         "CustomResourceDefinition" => {
             let kept = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
             let text = instead(&text, "metadata:\n", kept)?;

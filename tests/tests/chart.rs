@@ -95,6 +95,7 @@ fn what_an_administrator_chooses_is_rendered() -> Result<()> {
         "agent.nodeSelector.rack=a",
         "agent.tolerations=null",
         "agent.resources.requests.memory=1Gi",
+        "agent.seccompProfile.type=Unconfined",
     ];
     let objects = rendered(&flags)?;
     ensure!(
@@ -141,6 +142,11 @@ fn what_an_administrator_chooses_is_rendered() -> Result<()> {
         "OTEL_SDK_DISABLED".into(),
     )?;
     shows(agent, "/spec/template/spec/nodeSelector/rack", "a".into())?;
+    shows(
+        agent,
+        "/spec/template/spec/securityContext/seccompProfile/type",
+        "Unconfined".into(),
+    )?;
     shows(
         agent,
         "/spec/template/spec/containers/0/resources/requests/memory",

@@ -10,15 +10,17 @@ use lightship_tests::{
     eventually,
     journey::{Walk, j0},
     lab::{
-        container::{Container, Image},
+        container::{Container, Image, Runtime},
         host::{CONTROL_PLANE, FABRIC, Host},
         testing::TestLab,
+        unit::Unit,
     },
 };
 
 const SOON: Duration = Duration::from_mins(1);
+const AGENT: &str = "daemonset/lightship-agent";
 /// Their numbers in <linux/capability.h>: BPF 39, `NET_ADMIN` 12, `NET_RAW` 13, PERFMON 38.
-const AGENT: u64 = 1 << 39 | 1 << 12 | 1 << 13 | 1 << 38;
+const CAPABILITIES: u64 = 1 << 39 | 1 << 12 | 1 << 13 | 1 << 38;
 
 fn unpacked(lab: &TestLab) -> Result<Image> {
     let archive = env::var_os("LIGHTSHIP_IMAGE").map(PathBuf::from);
@@ -57,7 +59,27 @@ fn privileges(lab: &TestLab, container: &Container, uid: u32, capabilities: u64)
         "{} may gain privileges",
         container.name
     );
+    // 2 is a filter.
+    ensure!(
+        container.status(lab, "Seccomp")? == "2",
+        "{} runs without a seccomp profile",
+        container.name
+    );
     Ok(())
+}
+
+/// Under a profile that denies bpf(2) the agent ends and says so, with what to do.
+fn refused(lab: &TestLab, image: &Image) -> Result<()> {
+    let agent = lab.start_container(image, AGENT, "node-1", "node-1", Runtime::Crio)?;
+    eventually("the agent to refuse", SOON, || {
+        let unit = Unit::find(lab.folder(), &agent.name)?;
+        let words = unit.last_words(lab.folder());
+        ensure!(unit.process().is_none(), "it runs: {words}");
+        let told = ["the seccomp profile denies", "seccompProfile.type: Unconfined"];
+        ensure!(told.iter().all(|one| words.contains(one)), "it says {words}");
+        Ok(())
+    })?;
+    lab.remove_container(&agent)
 }
 
 #[test]
@@ -82,21 +104,24 @@ fn the_image_works_as_the_manifests_run_it() -> Result<()> {
         "{listed} parts are listed"
     );
 
-    let operator = lab.start_container(&image, "deployment/lightship-operator", FABRIC, CONTROL_PLANE)?;
+    refused(&lab, &image)?;
+    let runtime = Runtime::Containerd;
+    let operator = lab.start_container(
+        &image,
+        "deployment/lightship-operator",
+        FABRIC,
+        CONTROL_PLANE,
+        runtime,
+    )?;
     let mut agents = Vec::new();
     for node in Host::nodes(lab.nodes()) {
-        agents.push(lab.start_container(&image, "daemonset/lightship-agent", node.name(), node.name())?);
+        agents.push(lab.start_container(&image, AGENT, node.name(), node.name(), runtime)?);
     }
     probed(&lab, &operator, FABRIC)?;
     privileges(&lab, &operator, 65534, 0)?;
-    // A profile was in force: 2 is a filter.
-    ensure!(
-        operator.status(&lab, "Seccomp")? == "2",
-        "the operator runs without a seccomp profile"
-    );
     for (agent, node) in agents.iter().zip(Host::nodes(lab.nodes())) {
         probed(&lab, agent, node.name())?;
-        privileges(&lab, agent, 0, AGENT)?;
+        privileges(&lab, agent, 0, CAPABILITIES)?;
     }
     let seen = operator.exec(&lab, &["lightship", "config", "view"])?;
     ensure!(

@@ -129,6 +129,13 @@ fn the_pods_have_no_more_rights_than_they_need() {
     assert_eq!(operator["capabilities"], json!({"drop": ["ALL"]}));
     let kernel = json!({"drop": ["ALL"], "add": ["BPF", "NET_ADMIN", "NET_RAW", "PERFMON"]});
     assert_eq!(agent["capabilities"], kernel);
+    for (kind, name) in [
+        ("Deployment", "lightship-operator"),
+        ("DaemonSet", "lightship-agent"),
+    ] {
+        let pod = &object(kind, name)["spec"]["template"]["spec"]["securityContext"];
+        assert_eq!(pod["seccompProfile"], json!({"type": "RuntimeDefault"}), "{name}");
+    }
     for context in [operator, agent] {
         assert_eq!(context["readOnlyRootFilesystem"], true);
         assert_eq!(context["allowPrivilegeEscalation"], false);

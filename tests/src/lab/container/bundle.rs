@@ -1,15 +1,13 @@
 //! From a pod to an OCI bundle: what a kubelet and a container runtime make of its fields. Fields that are not understood are
 //! errors, so that the manifests cannot gain one that is never tried.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::Image;
+use super::{Image, Runtime};
 
-/// The default seccomp profile of a runtime, as Debian ships it.
-const PROFILE: &str = "/usr/share/containers/seccomp.json";
 const MOUNTS: [(&str, &str, &[&str]); 6] = [
     ("/proc", "proc", &["nosuid", "noexec", "nodev"]),
     (
@@ -39,6 +37,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) account: &'a str,
     /// Where the API server is.
     pub(super) server: String,
+    /// Whose defaults are in force.
+    pub(super) runtime: Runtime,
 }
 
 /// The bundle's `config.json`.
@@ -60,7 +60,7 @@ pub(super) fn config(pod: &Value, image: &Image, surroundings: &Surroundings<'_>
         "resources": {"devices": [{"allow": false, "access": "rwm"}]},
     });
     match spec["securityContext"]["seccompProfile"]["type"].as_str() {
-        Some("RuntimeDefault") => linux["seccomp"] = seccomp(&granted)?,
+        Some("RuntimeDefault") => linux["seccomp"] = surroundings.runtime.profile(&granted)?,
         Some("Unconfined") => {}
         other => bail!("a seccomp profile of the type {other:?}"),
     }
@@ -80,7 +80,7 @@ pub(super) fn config(pod: &Value, image: &Image, surroundings: &Surroundings<'_>
     }))
 }
 
-fn words(value: &Value) -> impl Iterator<Item = String> {
+pub(super) fn words(value: &Value) -> impl Iterator<Item = String> {
     let all = value.as_array().into_iter().flatten();
     all.filter_map(|one| one.as_str().map(str::to_owned))
 }
@@ -187,45 +187,4 @@ fn mounts(spec: &Value, container: &Value, surroundings: &Surroundings<'_>) -> R
         }));
     }
     Ok(mounts)
-}
-
-/// The profile for a container with these capabilities, as runtimes narrow it down.
-fn seccomp(granted: &[String]) -> Result<Value> {
-    let text = fs::read(PROFILE)
-        .with_context(|| format!("failed to read {PROFILE}; `hack/prerequisites image` installs it"))?;
-    let profile: Value =
-        serde_json::from_slice(&text).with_context(|| format!("failed to understand {PROFILE}"))?;
-    let arch = match std::env::consts::ARCH {
-        "x86_64" => ("amd64", "SCMP_ARCH_X86_64"),
-        _ => ("arm64", "SCMP_ARCH_AARCH64"),
-    };
-    let all = profile["syscalls"]
-        .as_array()
-        .context("a profile without system calls")?;
-    let applies = |rule: &&Value| {
-        let has = |caps: &Value| words(caps).all(|one| granted.contains(&one));
-        let here = |arches: &Value| words(arches).any(|one| one == arch.0);
-        let (includes, excludes) = (&rule["includes"], &rule["excludes"]);
-        has(&includes["caps"])
-            && (includes["arches"].is_null() || here(&includes["arches"]))
-            && !words(&excludes["caps"]).any(|one| granted.contains(&one))
-            && !here(&excludes["arches"])
-    };
-    let rules: Vec<Value> = all
-        .iter()
-        .filter(applies)
-        .map(|rule| {
-            let mut made = json!({"names": rule["names"], "action": rule["action"], "args": rule["args"]});
-            if !rule["errnoRet"].is_null() {
-                made["errnoRet"] = rule["errnoRet"].clone();
-            }
-            made
-        })
-        .collect();
-    Ok(json!({
-        "defaultAction": profile["defaultAction"],
-        "defaultErrnoRet": profile["defaultErrnoRet"],
-        "architectures": [arch.1],
-        "syscalls": rules,
-    }))
 }

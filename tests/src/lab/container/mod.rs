@@ -2,6 +2,7 @@
 
 mod bundle;
 mod image;
+mod seccomp;
 
 use std::{fs, path::PathBuf};
 
@@ -9,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 pub use image::Image;
+pub use seccomp::Runtime;
 
 use self::bundle::Surroundings;
 use super::{
@@ -42,6 +44,7 @@ impl Lab {
         workload: &str,
         host: &str,
         node: &str,
+        runtime: Runtime,
     ) -> Result<Container> {
         let host = self.host(host)?;
         let pod = self.bind_pod(workload, node)?;
@@ -62,6 +65,7 @@ impl Lab {
             address: &address,
             account: &account.to_string_lossy(),
             server: network::management_address(self.slot, 254),
+            runtime,
         };
         let config = bundle::config(&pod, image, &surroundings)?;
         fs::write(folder.join("config.json"), format!("{config:#}")).context("failed to write a bundle")?;
@@ -87,6 +91,13 @@ impl Lab {
     /// Ends a pod's process as a kubelet does.
     pub fn stop_container(&self, container: &Container) -> Result<()> {
         Unit::find(&self.folder, &container.name)?.act(&self.folder, Action::Stop)
+    }
+
+    /// Removes a pod that does not run, at the API server too.
+    pub fn remove_container(&self, container: &Container) -> Result<()> {
+        let grace = ["--grace-period=0", "--force"];
+        let pod = ["-n", "kube-system", "delete", "pod", &container.name];
+        self.kubectl(&[&pod[..], &grace].concat()).map(drop)
     }
 
     /// The pod that a workload's template makes, as the API server completes it.

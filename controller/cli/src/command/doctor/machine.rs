@@ -44,6 +44,7 @@ fn of_host(bpffs: &Path) -> Vec<Check> {
         ("btf", "/sys/kernel/btf/vmlinux is there".to_owned()),
         ("bpffs", format!("mounted at {}", bpffs.display())),
         ("capabilities", "all that are needed".to_owned()),
+        ("seccomp", "bpf(2) may be called".to_owned()),
     ];
     let mut checks: Vec<_> = well
         .into_iter()
@@ -55,6 +56,7 @@ fn of_host(bpffs: &Path) -> Vec<Check> {
             HostError::Btf => "btf",
             HostError::Bpffs(_) => "bpffs",
             HostError::Capabilities(_) => "capabilities",
+            HostError::Seccomp => "seccomp",
         };
         let told = missing.to_string();
         let (found, remedy) = told
