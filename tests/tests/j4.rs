@@ -7,7 +7,7 @@ use lightship_tests::{
     Options, binaries,
     journey::{
         Walk,
-        j4::{self, CASES},
+        j4::{self, cases},
         j4_lease,
         results::step,
         typed,
@@ -37,14 +37,14 @@ fn everything_that_goes_wrong_is_mended_by_what_the_tool_says() -> Result<()> {
     lab.kubectl(&["create", "namespace", j4::NAMESPACE])?;
     lab.start_backend("control-plane", j4::SERVICE, &[8080])?;
     let only = std::env::var("LIGHTSHIP_CASE").ok();
-    let cases = || {
-        CASES.iter().filter(|case| {
+    let chosen = || {
+        cases().filter(|case| {
             let only = only.as_deref();
             only.is_none_or(|only| only.split(',').any(|name| name == case.name))
         })
     };
     let play = || {
-        let failed = cases().filter_map(|case| {
+        let failed = chosen().filter_map(|case| {
             let played = j4::whole(&lab).and_then(|()| j4::play(&lab, case));
             played.err().map(|error| format!("{}: {error:#}", case.name))
         });
@@ -74,7 +74,7 @@ Where `why` finds nothing wrong and the address still does not answer, ask `ligh
 
 #[test]
 fn what_is_documented_is_what_the_tool_says() {
-    let sections = CASES.iter().map(|case| {
+    let sections = cases().map(|case| {
         let screen = fs::read_to_string(snapshot::path(&format!("j4/{}", case.name))).unwrap_or_default();
         format!("\n## {}\n\n```\n{screen}```\n", case.title)
     });

@@ -153,7 +153,10 @@ pub const JOURNEYS: &[Journey] = &[
             ),
         ],
         sources: &[
-            include_str!("j4.rs"),
+            include_str!("j4/mod.rs"),
+            include_str!("j4/cases/pools.rs"),
+            include_str!("j4/cases/requests.rs"),
+            include_str!("j4/cases/announcements.rs"),
             include_str!("j4_lease.rs"),
             include_str!("typed.rs"),
             include_str!("../../tests/j4.rs"),
