@@ -117,9 +117,18 @@ pub fn question(own: MacAddress, address: IpAddr, number: u32) -> Vec<u8> {
     }
 }
 
+/// Sets length and checksum of an `ICMPv6` frame right, whatever was done to its body.
+pub fn seal(frame: &mut [u8]) {
+    let length = u16::try_from(frame.len().saturating_sub(54)).unwrap_or_default();
+    frame[18..20].copy_from_slice(&length.to_be_bytes());
+    frame[56..58].fill(0);
+    let sum = checksum(&frame[22..38], &frame[38..54], &frame[54..]);
+    frame[56..58].copy_from_slice(&sum.to_be_bytes());
+}
+
 fn checksum(source: &[u8], destination: &[u8], body: &[u8]) -> u16 {
-    let length = u8::try_from(body.len()).unwrap_or_default();
-    let pseudo = [source, destination, &[0, 0, 0, length, 0, 0, 0, ICMPV6], body].concat();
+    let [high, low] = u16::try_from(body.len()).unwrap_or_default().to_be_bytes();
+    let pseudo = [source, destination, &[0, 0, high, low, 0, 0, 0, ICMPV6], body].concat();
     let mut sum: u32 = pseudo
         .chunks(2)
         .map(|pair| {
@@ -204,6 +213,16 @@ fn order(bytes: &[u8]) -> Option<Order> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_sealed_is_as_it_was_asked() {
+        let asked = question(MacAddress([2; 6]), "2004::a:0".parse().unwrap(), 5);
+        let mut again = asked.clone();
+        again[18..20].fill(9);
+        again[56..58].fill(9);
+        seal(&mut again);
+        assert_eq!(asked, again);
+    }
 
     const OWN: MacAddress = MacAddress([2, 0, 0, 0, 1, 200]);
     const NODE: MacAddress = MacAddress([2, 0, 0, 0, 1, 1]);

@@ -45,6 +45,7 @@ pub fn frame(random: &mut Random, addresses: &[IpAddr], holder: MacAddress) -> V
         0 => claim(random, &mut frame, address),
         1 => advertise(&mut frame, address),
         2 => frame = ping(random, address, holder, from),
+        4 => swell(random, &mut frame, address),
         3 => {
             frame[12..14].copy_from_slice(&[[8, 6], [8, 0], [0x86, 0xdd]][random.below(3)]);
             frame[14..].fill_with(|| random.byte());
@@ -60,8 +61,21 @@ pub fn frame(random: &mut Random, addresses: &[IpAddr], holder: MacAddress) -> V
     }
     match random.below(4) {
         0 => frame.truncate(14 + random.below(frame.len() - 14)),
-        1 => frame.resize(frame.len() + random.below(1_300), random.byte()),
+        1 => frame.resize(1_514.min(frame.len() + random.below(1_300)), random.byte()),
         _ => {}
+    }
+    frame
+}
+
+/// An ARP request that says to be sent by `from`, which has `address`, by a binding if one is named.
+#[must_use]
+pub fn spoofed(from: MacAddress, address: IpAddr, order: Option<Order>) -> Vec<u8> {
+    let mut frame = frames::question(from, address, 0);
+    if let IpAddr::V4(address) = address {
+        frame[28..32].copy_from_slice(&address.octets());
+    }
+    if let Some(order) = order {
+        frame[42..58].copy_from_slice(&Signal::Claim(order).to_bytes());
     }
     frame
 }
@@ -85,6 +99,25 @@ fn advertise(frame: &mut [u8], address: IpAddr) {
         frame[54] = 136;
         frame[78] = 2;
     }
+}
+
+/// Over IPv6: options of no length, of any length, of lengths beyond the end, and a great many of them; sometimes all is in order.
+fn swell(random: &mut Random, frame: &mut Vec<u8>, address: IpAddr) {
+    if address.is_ipv4() {
+        return;
+    }
+    frame.truncate(78);
+    for _ in 0..random.below(150) {
+        let units = [0, 1, 1, 1, 2, 255][random.below(6)];
+        let kind = [1, 1, 2, 14, 253, random.byte()][random.below(6)];
+        let length = usize::from(units).clamp(1, 3) * 8;
+        if frame.len() + length > 1_400 {
+            break;
+        }
+        frame.extend([kind, units]);
+        frame.extend((2..length).map(|_| random.byte()));
+    }
+    frames::seal(frame);
 }
 
 /// An echo request whose lengths and checksums are anything.
@@ -142,6 +175,20 @@ fn ping(random: &mut Random, address: IpAddr, to: MacAddress, from: MacAddress) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn solicitations_swell_to_what_a_segment_carries() {
+        let address = "2004::a:0".parse().unwrap();
+        let mut random = Random::of(7);
+        let lengths: Vec<usize> = (0..200)
+            .map(|number| {
+                let mut frame = frames::question(MacAddress([6; 6]), address, number);
+                swell(&mut random, &mut frame, address);
+                frame.len()
+            })
+            .collect();
+        assert!(lengths.iter().any(|length| *length > 1_300) && lengths.iter().any(|length| *length < 200));
+    }
 
     #[test]
     fn frames_follow_from_the_seed_and_are_of_every_length() {
