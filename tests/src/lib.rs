@@ -15,6 +15,7 @@ pub mod chart;
 pub mod client;
 pub mod command;
 pub mod eventually;
+pub mod figures;
 pub mod journey;
 pub mod lab;
 pub mod metrics;

@@ -83,7 +83,7 @@ enum Name {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut report = Report::default();
+    let mut report = Report::begin()?;
     match args.name {
         Name::IpamApi => ipam::run(&runtime, args.services, &args.part, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
