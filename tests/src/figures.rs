@@ -87,7 +87,7 @@ impl Circumstances {
             .to_owned(),
             processors: thread::available_parallelism()?.get(),
             memory: kib.div_ceil(1 << 20),
-            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            kernel: release(&read("/proc/sys/kernel/osrelease")?),
             load: read("/proc/loadavg")?
                 .split_whitespace()
                 .next()
@@ -110,6 +110,12 @@ impl Circumstances {
             "{date}, commit {commit}, {build} build; {processors} processors, {memory} GiB, kernel {kernel}, load {load:.1} before it began"
         )
     }
+}
+
+/// What a kernel is called everywhere; what its builder adds behind that says nothing elsewhere.
+fn release(text: &str) -> String {
+    let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit());
+    text[..digits.unwrap_or(text.len())].to_owned()
 }
 
 /// A run as it is kept.
@@ -191,6 +197,12 @@ fn part(name: &str, shown: &[&str], run: Option<&Run>) -> String {
 mod tests {
     use super::*;
     use crate::snapshot::generated;
+
+    #[test]
+    fn kernels_are_named_as_everywhere() {
+        assert_eq!(release("6.18.44-builder-7\n"), "6.18.44");
+        assert_eq!(release("6.18\n"), "6.18");
+    }
 
     #[test]
     fn only_what_was_measured_is_shown_with_where() {

@@ -1,6 +1,6 @@
 //! What a terminal showed, kept in a file: what differs from run to run is masked, the rest has to stay as it is.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf, sync::Mutex};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -54,8 +54,12 @@ pub fn check(name: &str, screen: &str) -> Result<()> {
 /// Set to write generated parts of documents instead of comparing them.
 const UPDATE_DOCS: &str = "LIGHTSHIP_UPDATE_DOCS";
 
+/// Tests that write parts of one document take turns.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Compares the part of a document between `<!-- NAME -->` and `<!-- /NAME -->` with what was generated, or writes it.
 pub fn generated(document: &str, name: &str, text: &str, remedy: &str) -> Result<()> {
+    let _turn = WRITING.lock();
     let path = binaries::source().join(document);
     let whole = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
