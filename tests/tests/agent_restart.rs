@@ -1,14 +1,18 @@
-//! An agent that is killed and started again leaves nobody without an answer.
+//! An agent that is killed and started again leaves nobody without an answer, and does not shout what everybody knows.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use lightship_tests::{
     Options,
-    client::arping::Probe,
+    client::{
+        arping::Probe,
+        capture::{Capture, Frame},
+    },
     eventually,
     journey::{Walk, j0, observed},
     lab::{testing::TestLab, unit::Action},
+    scene::{PATIENCE, Plan, Scene},
 };
 
 #[test]
@@ -42,4 +46,45 @@ fn a_killed_agent_is_answered_for_throughout() {
     assert_eq!(answers.macs, [lab.host(&holder).unwrap().lan_mac()]);
     assert_eq!(observed::holder(&lab).unwrap(), holder);
     lab.down().unwrap();
+}
+
+const SERVICES: u32 = 200;
+/// Gratuitous ARP.
+const ANNOUNCEMENTS: &str = "ether broadcast and arp[6:2] = 1 and arp[14:4] = arp[24:4]";
+
+/// All that it finds is due at the same moment.
+#[test]
+fn what_a_new_agent_finds_held_is_announced_little_by_little() -> Result<()> {
+    let options = Options {
+        agent_flags: vec!["--announce-interval=4s".into()],
+        ..Options::default()
+    };
+    let plan = Plan {
+        workers: 1,
+        services: SERVICES,
+        dual: false,
+    };
+    let scene = Scene::with("refreshes", plan, &options)?;
+    let holder = scene.ready()?;
+    scene.agent(Action::Kill, &holder)?;
+    let capture = Capture::start(&scene, ANNOUNCEMENTS)?;
+    scene.agent(Action::Start, &holder)?;
+    let announced = eventually("an announcement of every address", PATIENCE, || {
+        let frames = capture.frames();
+        let first = |address: &String| frames.iter().find(|frame| frame.announces(address)).cloned();
+        let addresses = scene.addresses().iter().map(ToString::to_string);
+        let first: Vec<Frame> = addresses.filter_map(|address| first(&address)).collect();
+        ensure!(first.len() == SERVICES as usize, "there are {}", first.len());
+        Ok(first)
+    })?;
+    let mut quarters: BTreeMap<String, u32> = BTreeMap::new();
+    for frame in &announced {
+        *quarters.entry(format!("{:.0}", frame.time * 4.0)).or_default() += 1;
+    }
+    // A sixteenth of them each, on a machine that has time.
+    ensure!(
+        quarters.len() >= 8 && quarters.values().all(|frames| *frames <= SERVICES / 4),
+        "they come as {quarters:?}"
+    );
+    scene.down()
 }

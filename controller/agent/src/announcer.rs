@@ -12,7 +12,9 @@ use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
 use lightship_datapath::probe::{Question, To};
-use lightship_datapath::{Entry, Failure, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
+use lightship_datapath::{
+    Entry, Failure, InterfaceIndex, MacAddress, Order, Tombstone, Wakeup, monotonic_ns,
+};
 use tracing::{debug, info, warn};
 
 use crate::error::Error;
@@ -32,7 +34,7 @@ pub(crate) struct Announcer {
     devices: Vec<Device>,
     desired: Desired,
     leaving: BTreeSet<Entry>,
-    schedule: Schedule<Entry>,
+    schedule: Schedule<InterfaceIndex, IpAddr>,
     /// Tombstones that were told already.
     told: BTreeMap<Entry, Tombstone>,
 }
@@ -149,15 +151,12 @@ impl Announcer {
         };
         let sure = |nic| standing.is_sure_of(nic);
         let wanted = wanted(standing.answers(), sure, kernel_time, ground);
-        let actions: Vec<_> = plan(&wanted.desired, &observed)
-            .into_iter()
-            .filter(|action| !matches!(action, Action::Announce(entry, ..) if wanted.leaving.contains(entry)))
-            .collect();
+        let mut actions = plan(&wanted.desired, &observed);
         (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
+        self.pace(&mut actions, now);
         let failures = self.carry_out_traced(&actions, traces);
         standing.carried_out(revision, self.refused(&failures));
         traces.in_step(now);
-        self.plan_announcements(&observed, now);
         self.metrics.holds(self.desired.entries.len());
         Ok(())
     }
@@ -176,23 +175,44 @@ impl Announcer {
             .collect()
     }
 
-    fn plan_announcements(&mut self, observed: &Observed, now: Instant) {
-        let announced =
-            |entry: &Entry| self.desired.entries.contains_key(entry) && !self.leaving.contains(entry);
-        self.schedule.retain(announced);
-        for (entry, hold) in self
-            .desired
-            .entries
-            .iter()
-            .filter(|(entry, _)| !self.leaving.contains(entry))
-        {
-            let known = observed.entries.get(entry).and_then(|kept| kept.fence.hold);
-            if known.is_some_and(|known| known.order == hold.order) {
-                self.schedule.adopted(*entry, now);
-            } else {
-                self.schedule.taken(*entry, now);
+    /// Leaves of the planned announcements those for which there is room now: they stay where they are, right behind the entry
+    /// whose claim they carry. Others that are due too go last, the rest when [`Self::announce`] comes to them.
+    fn pace(&mut self, actions: &mut Vec<Action>, now: Instant) {
+        let Self {
+            desired,
+            leaving,
+            schedule,
+            ..
+        } = self;
+        let is_announced = |entry: &Entry| desired.entries.contains_key(entry) && !leaving.contains(entry);
+        let entry = |interface: InterfaceIndex, address: IpAddr| Entry { address, interface };
+        schedule.retain(|interface, address| is_announced(&entry(*interface, *address)));
+        for action in &*actions {
+            if let Action::Announce(entry, ..) = action
+                && is_announced(entry)
+            {
+                schedule.taken(entry.interface, entry.address, now);
             }
         }
+        for entry in desired.entries.keys().filter(|entry| is_announced(entry)) {
+            schedule.adopted(entry.interface, entry.address, now);
+        }
+        let due = schedule.take_due(now);
+        let mut due: BTreeSet<_> = due
+            .into_iter()
+            .map(|(nic, address)| entry(nic, address))
+            .collect();
+        actions.retain(|action| match action {
+            Action::Announce(entry, ..) => due.remove(entry),
+            _ => true,
+        });
+        actions.extend(due.iter().filter_map(|entry| self.announcement(*entry)));
+    }
+
+    fn announcement(&self, entry: Entry) -> Option<Action> {
+        let mac = self.desired.interfaces.get(&entry.interface)?;
+        let hold = self.desired.entries.get(&entry)?;
+        Some(Action::Announce(entry, *mac, hold.order))
     }
 
     fn tell_yields(&mut self, standing: &mut Standing, observed: &Observed, now: Instant) {
@@ -217,14 +237,12 @@ impl Announcer {
     }
 
     /// Sends the announcements that are due.
-    pub(crate) fn announce(&mut self, now: Instant) {
-        let due = self.schedule.take_due(now).into_iter().filter_map(|entry| {
-            let mac = self.desired.interfaces.get(&entry.interface)?;
-            let hold = self.desired.entries.get(&entry)?;
-            Some(Action::Announce(entry, *mac, hold.order))
-        });
-        let actions: Vec<_> = due.collect();
-        self.carry_out(&actions);
+    pub(crate) fn announce(&mut self, traces: &mut Traces, now: Instant) {
+        let due = self.schedule.take_due(now).into_iter();
+        let actions: Vec<_> = due
+            .filter_map(|(interface, address)| self.announcement(Entry { address, interface }))
+            .collect();
+        self.carry_out_traced(&actions, traces);
     }
 
     /// When [`Self::announce`] has something to send next.
@@ -232,16 +250,9 @@ impl Announcer {
         self.schedule.next_due()
     }
 
-    /// Announces an address anew.
-    pub(crate) fn defend(&mut self, entry: Entry) {
-        let known = self
-            .desired
-            .interfaces
-            .get(&entry.interface)
-            .zip(self.desired.entries.get(&entry));
-        if let Some((mac, hold)) = known {
-            self.carry_out(&[Action::Announce(entry, *mac, hold.order)]);
-        }
+    /// Announces an address anew, as soon as there is room.
+    pub(crate) fn defend(&mut self, entry: Entry, now: Instant) {
+        self.schedule.again(entry.interface, &entry.address, now);
     }
 
     /// Sends the claim of an entry to one station.

@@ -232,7 +232,7 @@ impl Agent {
                     node.standing.tick(now);
                 }
                 () = clock.until(next_step) => {}
-                () = clock.until(node.announcer.next_announcement()) => node.announcer.announce(clock.now()),
+                () = clock.until(node.announcer.next_announcement()) => node.announce(clock.now()),
                 Some(seen) = leases.next() => {
                     for seen in seen {
                         node.traces.leases_seen(&seen, clock.now());

@@ -122,6 +122,11 @@ impl Node {
         is_behind.then_some(self.step.rests)
     }
 
+    /// Sends the announcements that are due.
+    pub(crate) fn announce(&mut self, now: Instant) {
+        self.announcer.announce(&mut self.traces, now);
+    }
+
     fn perform(&mut self, wire: &mut dyn Wire, now: Instant) {
         let mut has_news = false;
         for action in self.standing.take_actions() {
@@ -168,7 +173,7 @@ impl Node {
                     address,
                     order,
                 } => self.announcer.claim_to(entry(nic, address), order, to),
-                Action::Defend { nic, address } => self.announcer.defend(entry(nic, address)),
+                Action::Defend { nic, address } => self.announcer.defend(entry(nic, address), now),
                 Action::Tell(service, sight) => {
                     self.tell(service, sight, now);
                     has_news = true;

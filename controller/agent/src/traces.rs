@@ -3,7 +3,7 @@
 
 mod silence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_core::watch::ClaimAnswer;
-use lightship_datapath::Entry;
 use lightship_datapath::plan::Action;
+use lightship_datapath::{Entry, InterfaceIndex};
 use lightship_edge::lease::{binding, bound_service, trace_context};
 use lightship_edge::trace::attribute;
 use lightship_edge::watch::Seen;
@@ -38,7 +38,7 @@ pub(crate) struct Traces {
 struct Awaited {
     parent: TraceContext,
     since: Instant,
-    is_announced: bool,
+    announced_on: BTreeSet<InterfaceIndex>,
 }
 
 impl Traces {
@@ -114,7 +114,7 @@ impl Traces {
             let awaited = Awaited {
                 parent: parent.clone(),
                 since: now,
-                is_announced: false,
+                announced_on: BTreeSet::new(),
             };
             self.awaited.insert(address, awaited);
         }
@@ -153,7 +153,10 @@ impl Traces {
         let Some(awaited) = self.awaited.get_mut(&entry.address) else {
             return;
         };
-        awaited.is_announced |= matches!(action, Action::Announce(..));
+        let is_announced = matches!(action, Action::Announce(..));
+        if is_announced && !awaited.announced_on.insert(entry.interface) {
+            return;
+        }
         let ago = begun.elapsed().unwrap_or_default();
         let mut span = self.tracer.begin(name, Some(&awaited.parent), ago);
         span.set(attribute::ADDRESSES, entry.address.to_string());
@@ -166,7 +169,7 @@ impl Traces {
     /// The kernel was brought in step.
     pub(crate) fn in_step(&mut self, now: Instant) {
         self.awaited
-            .retain(|_, awaited| !awaited.is_announced && now - awaited.since < PATIENCE);
+            .retain(|_, awaited| awaited.announced_on.is_empty() && now - awaited.since < PATIENCE);
         self.silences.settle(now);
     }
 
