@@ -59,6 +59,9 @@ pub const TRACE_PARENT: &str = "lightship.dev/traceparent";
 /// On a heartbeat lease: the node's interfaces and findings, as JSON.
 pub const INVENTORY: &str = "lightship.dev/inventory";
 
+/// On a heartbeat lease: the version of the agent that renews it.
+pub const AGENT_VERSION: &str = "lightship.dev/agent-version";
+
 impl ServiceAnnotation {
     /// The trimmed value, the current spelling before the alias.
     ///

@@ -183,6 +183,25 @@ fn doctor(lab: &Lab) -> Result<()> {
     found(lab, 0, "WARN  definitions")?;
     lab.install_manifests()?;
     lab.agent(Action::Stop, "node-1")?;
+    // Until its heartbeat expires it is an agent of the version that it says.
+    let heartbeat = ["-n", "kube-system", "annotate", "lease", "lightship-agent-node-1"];
+    lab.kubectl(
+        &[
+            &heartbeat[..],
+            &["--overwrite", "lightship.dev/agent-version=0.0.9"],
+        ]
+        .concat(),
+    )?;
+    found(
+        lab,
+        0,
+        "WARN  agents       those on node-1 (0.0.9) are older than this program",
+    )?;
+    let status = lightship(lab, &["status"])?.stdout;
+    ensure!(
+        status.contains("AGENT OF ANOTHER VERSION") && status.contains("0.0.9"),
+        "{status}"
+    );
     found(lab, 0, "WARN  agents       none is alive on node-1")?;
     lab.agent(Action::Start, "node-1")?;
     found(lab, 0, "OK    agents       alive on every node (2)")?;

@@ -22,6 +22,9 @@ use tracing::{debug, warn};
 use crate::api::Connections;
 use crate::error::Error;
 
+/// What people are told when this agent is older than what they look with.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Changes of the inventory that follow each other closely are told together.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 
@@ -153,7 +156,10 @@ impl Heartbeat {
                 label::LEASE.to_owned(),
                 label::LEASE_HEARTBEAT.to_owned(),
             )])),
-            annotations: Some(BTreeMap::from([(annotation::INVENTORY.to_owned(), text)])),
+            annotations: Some(BTreeMap::from([
+                (annotation::INVENTORY.to_owned(), text),
+                (annotation::AGENT_VERSION.to_owned(), VERSION.to_owned()),
+            ])),
             ..ObjectMeta::default()
         };
         let spec = LeaseSpec {

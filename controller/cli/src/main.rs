@@ -14,6 +14,7 @@ mod output;
 mod settings;
 mod signal;
 mod telemetry;
+mod versions;
 
 #[cfg(test)]
 mod manifests;

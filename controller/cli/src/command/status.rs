@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
-use lightship_crd::{CiliumLoadBalancerIPPool, condition};
+use lightship_crd::{CiliumLoadBalancerIPPool, condition, label};
 use serde::Serialize;
 
 use super::holders::{HolderRow, holders};
@@ -13,15 +14,19 @@ use super::{ask, ips::pools};
 use crate::args::{Connection, StatusArgs};
 use crate::cluster;
 use crate::output::{self, Row, Width, section};
+use crate::versions::{self, Other};
 
 /// How often a watched cluster is read.
 const PACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Overview {
     pools: Vec<PoolRow>,
     pending: Vec<PendingRow>,
     holders: Vec<HolderRow>,
+    /// Living agents of another version than this program.
+    other_agents: Vec<Other>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +75,7 @@ pub(crate) fn run(connection: &Connection, args: StatusArgs) -> anyhow::Result<(
                 pools: pools(client.clone()).await?.iter().map(pool_row).collect(),
                 pending: pending(client.clone()).await?,
                 holders: holders(client.clone(), &connection.namespace).await?,
+                other_agents: other_agents(client.clone(), &connection.namespace).await?,
             };
             if shown.as_ref() != Some(&overview) {
                 if shown.is_some() {
@@ -87,7 +93,7 @@ pub(crate) fn run(connection: &Connection, args: StatusArgs) -> anyhow::Result<(
 }
 
 fn render(overview: &Overview, width: Width) -> String {
-    [
+    let mut sections = vec![
         section(
             &overview.pools,
             width,
@@ -99,8 +105,19 @@ fn render(overview: &Overview, width: Width) -> String {
             "Every service of type LoadBalancer has an address.",
         ),
         section(&overview.holders, width, "No node holds an address."),
-    ]
-    .join("\n")
+    ];
+    if !overview.other_agents.is_empty() {
+        let advice = "What they report may be shown wrong: `lightship doctor` says what to do.\n";
+        sections.push(section(&overview.other_agents, width, "") + advice);
+    }
+    sections.join("\n")
+}
+
+async fn other_agents(client: Client, namespace: &str) -> anyhow::Result<Vec<Other>> {
+    let beats = ListParams::default().labels(&format!("{}={}", label::LEASE, label::LEASE_HEARTBEAT));
+    let beats = Api::<Lease>::namespaced(client, namespace).list(&beats).await;
+    let beats = beats.map_err(|error| cluster::reading("leases", error))?;
+    Ok(versions::others(&beats.items, jiff::Timestamp::now()))
 }
 
 fn pool_row(pool: &CiliumLoadBalancerIPPool) -> PoolRow {

@@ -15,6 +15,7 @@ use lightship_operator::rehearsal::{age, lasts};
 
 use super::Check;
 use crate::duration;
+use crate::versions::{self, Age, OWN, Other};
 
 const OPERATOR: &str = "operator";
 const AGENTS: &str = "agents";
@@ -106,10 +107,6 @@ fn agents(
         let remedy = "kubectl apply -k manifests installs all of Lightship";
         return vec![Check::warn(AGENTS, "none has ever reported", remedy)];
     }
-    let few = |all: &[&str]| {
-        let more = if all.len() > NAMED { ", …" } else { "" };
-        all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ") + more
-    };
     let mut checks = Vec::new();
     checks.push(if silent.is_empty() {
         Check::ok(AGENTS, format!("alive on every node ({})", nodes.len()))
@@ -138,8 +135,39 @@ fn agents(
             format!("kubectl -n {namespace} rollout restart daemonset lightship-agent, with the image of this version"),
         ));
     }
+    checks.extend(versions(&versions::others(beats, now), namespace));
     checks.extend(clocks(beats, now));
     checks
+}
+
+/// Agents that are not of this version; while an upgrade rolls there are such.
+fn versions(others: &[Other], namespace: &str) -> Vec<Check> {
+    let of = |age: Age| -> Vec<String> {
+        let some = others.iter().filter(|other| other.age == age);
+        some.map(Other::named).collect()
+    };
+    let told = |age: Age, word: &str, remedy: String| {
+        let some = of(age);
+        let some: Vec<_> = some.iter().map(String::as_str).collect();
+        let found = format!("those on {} are {word} than this program ({OWN})", few(&some));
+        (!some.is_empty()).then(|| Check::warn(AGENTS, found, remedy))
+    };
+    let restart = format!(
+        "kubectl -n {namespace} rollout status daemonset lightship-agent, and if it has ended: kubectl apply -k manifests of \
+         this version"
+    );
+    let older = told(Age::Older, "older", restart);
+    let newer = told(
+        Age::Newer,
+        "newer",
+        "look with the lightship of their version".to_owned(),
+    );
+    older.into_iter().chain(newer).collect()
+}
+
+fn few(all: &[&str]) -> String {
+    let more = if all.len() > NAMED { ", …" } else { "" };
+    all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ") + more
 }
 
 /// Heartbeats from the future. Nothing is decided by such times, but what people are shown is wrong.
@@ -169,7 +197,10 @@ mod tests {
 
     fn beat(node: &str, renewed: &str) -> Lease {
         serde_json::from_value(json!({
-            "metadata": {"annotations": {"lightship.dev/inventory": "{\"interfaces\":[]}"}},
+            "metadata": {"annotations": {
+                "lightship.dev/inventory": "{\"interfaces\":[]}",
+                "lightship.dev/agent-version": OWN,
+            }},
             "spec": {"holderIdentity": node, "leaseDurationSeconds": 15, "renewTime": renewed},
         }))
         .unwrap()
@@ -195,7 +226,14 @@ mod tests {
         assert_eq!(none[0].state, State::Fail);
         let mut other = fresh;
         other.metadata.annotations = None;
-        let unreadable = judged(&[other]);
+        let unreadable = judged(std::slice::from_ref(&other));
         assert!(unreadable[1].found.contains("another version"), "{unreadable:?}");
+        assert_eq!(
+            (unreadable[2].state, unreadable[2].found.as_str()),
+            (
+                State::Warn,
+                format!("those on node-1 (no version told) are older than this program ({OWN})").as_str()
+            )
+        );
     }
 }
