@@ -32,6 +32,8 @@ pub mod service {
 
     /// Everything asked is assigned.
     pub const REASON_SATISFIED: &str = "satisfied";
+    /// Somebody else assigned all that the service has, a pool contains it, and it is kept.
+    pub const REASON_KEPT: &str = "kept";
     /// No enabled pool selects the service, or none contains the requested address.
     pub const REASON_NO_POOL: &str = "no_pool";
     /// Every pool that selects the service is full.

@@ -119,6 +119,7 @@ fn import(lab: &Lab) -> Result<()> {
 
     for (service, address) in GIVEN {
         has(lab, service, &[address])?;
+        says(lab, service, "kept", address)?;
     }
     // It is theirs: nobody else gets it.
     let asking = ", annotations: {lbipam.cilium.io/ips: 192.168.1.153}";

@@ -13,7 +13,7 @@ use lightship_core::service::{
     DefaultClass, IngressOwner, Service as Facts, asked_families, handling, requested,
 };
 use lightship_core::time::Timestamp;
-use lightship_crd::condition::service::REQUEST_SATISFIED;
+use lightship_crd::condition::service::{REASON_KEPT, REQUEST_SATISFIED};
 use lightship_crd::{annotation, class, field_owner, label};
 use serde_json::Value;
 
@@ -97,12 +97,13 @@ fn port(port: &ServicePort) -> Port {
     }
 }
 
-/// Since when the status says that the service has all it asked for.
+/// Since when the status says that the service has all it asked for, by us.
 fn satisfied_since(service: &Service) -> Option<Timestamp> {
     let conditions = service.status.as_ref()?.conditions.as_ref()?;
     let satisfied = conditions
         .iter()
-        .find(|one| one.type_ == REQUEST_SATISFIED && one.status == "True")?;
+        .find(|one| one.type_ == REQUEST_SATISFIED && one.status == "True")
+        .filter(|one| one.reason != REASON_KEPT)?;
     let Time(since) = &satisfied.last_transition_time;
     Some(Timestamp(since.as_second()))
 }
@@ -318,6 +319,19 @@ mod tests {
             facts(&empty, &Labels::new(), DefaultClass::LbIpam).ingress_owner,
             IngressOwner::Us
         );
+    }
+
+    #[test]
+    fn what_is_kept_from_somebody_else_was_not_satisfied_by_us() {
+        let since = |reason| {
+            let mut object = service("metallb");
+            let satisfied = serde_json::json!([{"type": REQUEST_SATISFIED, "status": "True", "reason": reason, "message": "",
+                "lastTransitionTime": "1970-01-01T00:00:07Z"}]);
+            let status = object.status.get_or_insert_default();
+            status.conditions = serde_json::from_value(satisfied).unwrap();
+            facts(&object, &Labels::new(), DefaultClass::LbIpam).satisfied_since
+        };
+        assert_eq!((since("satisfied"), since("kept")), (Some(Timestamp(7)), None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The status of a service: its ingress, whether its request is satisfied, whether it is announced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use lightship_core::names::PoolName;
 use lightship_core::placement::{Outcome, Unwanted};
 use lightship_core::service::IngressOwner;
 use lightship_crd::condition::service as names;
-use lightship_crd::event;
+use lightship_crd::{annotation, event};
 use serde_json::json;
 
 use super::condition::{Conditions, Saying};
@@ -45,7 +45,7 @@ pub(crate) fn update(observed: &Service, decided: Decided<'_>, now: Timestamp) -
     let mut conditions = Conditions::new(present, observed.metadata.generation, now);
     request_condition(&mut conditions, observed, decided);
     foreign_condition(&mut conditions, decided);
-    announced_condition(&mut conditions, decided, &entries);
+    announced_condition(&mut conditions, observed, decided, &entries);
     let conditions = conditions.into_list();
     if entries == index::service::ingress(observed) && conditions == present {
         return None;
@@ -100,9 +100,9 @@ fn ingress(observed: &Service, decided: Decided<'_>) -> (Vec<LoadBalancerIngress
 }
 
 fn request_condition(conditions: &mut Conditions, observed: &Service, decided: Decided<'_>) {
-    // What somebody else satisfied is not ours to judge, unless it is taken back.
+    // What somebody else put there is not ours to judge, unless it is taken back.
     if decided.owner == IngressOwner::Another && decided.allocation.released.is_empty() {
-        return;
+        return kept_condition(conditions, observed, decided);
     }
     let saying = match &decided.allocation.verdict {
         Some(Verdict::Foreign { .. }) => return,
@@ -141,6 +141,41 @@ fn request_condition(conditions: &mut Conditions, observed: &Service, decided: D
         },
     };
     conditions.set(saying);
+}
+
+/// Says that what somebody else assigned is as good as ours, as it is after a move from `MetalLB`. It says so by a reason of its
+/// own, for addresses that we did not give are never taken away.
+fn kept_condition(conditions: &mut Conditions, observed: &Service, decided: Decided<'_>) {
+    let said = conditions.get(names::REQUEST_SATISFIED);
+    if said.is_some_and(|said| said.reason != names::REASON_KEPT) {
+        return;
+    }
+    if !is_kept(observed, decided) {
+        return conditions.remove(names::REQUEST_SATISFIED);
+    }
+    let given = decided.allocation.given.iter();
+    let addresses: Vec<_> = given.map(|given| given.address.to_string()).collect();
+    conditions.set(Saying {
+        type_: names::REQUEST_SATISFIED,
+        status: "True",
+        reason: names::REASON_KEPT,
+        message: format!(
+            "{} was assigned by somebody else and is kept",
+            addresses.join(", ")
+        ),
+    });
+}
+
+/// Whether somebody else assigned what the service has, our pools contain it, and it is all that the service asks for.
+fn is_kept(observed: &Service, decided: Decided<'_>) -> bool {
+    let given = &decided.allocation.given;
+    let has = |address: &str| given.iter().any(|given| address.parse() == Ok(given.address));
+    let nothing = BTreeMap::new();
+    let asked = annotation::IPS.value(observed.metadata.annotations.as_ref().unwrap_or(&nothing));
+    decided.owner == IngressOwner::Another
+        && decided.allocation.verdict == Some(Verdict::Satisfied)
+        && !given.is_empty()
+        && asked.is_none_or(|asked| asked.split(',').all(|item| has(item.trim())))
 }
 
 /// Says that a pool would serve the service, but what somebody else put there is left.
@@ -189,8 +224,14 @@ fn left_alone(what: &str, pool: &PoolName) -> String {
 }
 
 /// Says why an address of ours is not announced. While all is well nothing is said, which saves a write per service.
-fn announced_condition(conditions: &mut Conditions, decided: Decided<'_>, entries: &[LoadBalancerIngress]) {
-    let ours = decided.owner == IngressOwner::Us && !entries.is_empty();
+fn announced_condition(
+    conditions: &mut Conditions,
+    observed: &Service,
+    decided: Decided<'_>,
+    entries: &[LoadBalancerIngress],
+) {
+    let is_ours = decided.owner == IngressOwner::Us || is_kept(observed, decided);
+    let ours = is_ours && !entries.is_empty();
     let missing = match decided.outcome {
         Some(Outcome::Placed(_)) if decided.stranger.is_some() => Some((
             names::REASON_FOREIGN_LEASE,

@@ -149,6 +149,65 @@ fn a_service_that_somebody_else_serves_is_not_touched() {
 }
 
 #[test]
+fn what_somebody_else_assigned_from_our_pools_is_said_to_be_kept_for_as_long_as_it_is() {
+    let metallbs = web(&json!({"loadBalancer": {"ingress": [{"ip": "192.168.1.153"}]}}));
+    let (kept, none) = (given("192.168.1.153"), BTreeSet::new());
+    let outcome = Outcome::Unwanted(Unwanted::NoPolicy);
+    let by_another = |allocation| Decided {
+        owner: IngressOwner::Another,
+        ..decided(allocation, &outcome, &none)
+    };
+    let change = update(&metallbs, by_another(&kept), Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(change.patch["status"].get("loadBalancer"), None);
+    let said = |change: &StatusUpdate, place: usize| {
+        let one = &change.patch["status"]["conditions"][place];
+        ["type", "status", "reason", "message"]
+            .map(|field| one[field].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(
+        said(&change, 0),
+        [
+            names::REQUEST_SATISFIED,
+            "True",
+            "kept",
+            "192.168.1.153 was assigned by somebody else and is kept"
+        ]
+    );
+    assert_eq!(said(&change, 1)[..3], [names::ANNOUNCED, "False", "no_policy"]);
+
+    let mut told = written(&metallbs, &change);
+    told.status.as_mut().unwrap().load_balancer = metallbs.status.unwrap().load_balancer;
+    assert_eq!(update(&told, by_another(&kept), Timestamp::UNIX_EPOCH), None);
+    let foreign = Allocation {
+        given: vec![],
+        released: vec![],
+        verdict: Some(Verdict::Foreign {
+            addresses: vec!["192.168.1.153".parse().unwrap()],
+            pool: None,
+        }),
+    };
+    let change = update(&told, by_another(&foreign), Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(change.patch["status"]["conditions"], json!([]));
+}
+
+#[test]
+fn what_somebody_else_assigned_satisfies_nobody_who_asks_for_another_address() {
+    let mut metallbs = web(&json!({"loadBalancer": {"ingress": [{"ip": "192.168.1.153"}]}}));
+    let asking = [(
+        annotation::IPS.name.to_owned(),
+        "192.168.1.153, 192.168.1.154".to_owned(),
+    )];
+    metallbs.metadata.annotations = Some(asking.into());
+    let (kept, none) = (given("192.168.1.153"), BTreeSet::new());
+    let outcome = Outcome::Unwanted(Unwanted::NoPolicy);
+    let decided = Decided {
+        owner: IngressOwner::Another,
+        ..decided(&kept, &outcome, &none)
+    };
+    assert_eq!(update(&metallbs, decided, Timestamp::UNIX_EPOCH), None);
+}
+
+#[test]
 fn an_ingress_that_stays_is_not_written() {
     let observed =
         web(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.10.0", "hostname": "web.example"}]}}));
