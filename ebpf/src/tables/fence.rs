@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use lightship_abi::{
     fence::{HoldValue, Tombstone},
-    layout::{DEFAULT_CAPACITY, ResponderV4Key, ResponderV6Key},
+    layout::{DEFAULT_CAPACITY, ResponderV4Key, ResponderV6Key, ResponderValue},
     yielded,
 };
 
@@ -88,30 +88,37 @@ fn may_have_yielded(key: &ResponderV4Key) -> bool {
 }
 
 /// Leaves a tombstone, and raises the flag only then: who brings the flags in step meanwhile finds the one or leaves the
-/// other. Without a place for it nor memory to make one, the entry itself goes: better silent than two.
+/// other.
 #[inline(always)]
 pub(crate) fn leave_v4(key: &ResponderV4Key, tombstone: &Tombstone) {
-    if let Some(place) = lightship_tombstones_v4.get_ptr_mut(key) {
-        // SAFETY: the pointer came from the map and is valid while the program runs.
-        unsafe { place.write_volatile(*tombstone) };
-    } else if lightship_tombstones_v4.insert(key, tombstone, 0).is_err() {
-        // Gone already is as good.
-        let _ = cilium_l2_responder_v4.remove(key);
-    }
+    leave(&lightship_tombstones_v4, &cilium_l2_responder_v4, key, tombstone);
     if let Some(flag) = lightship_yielded_v4.get_ptr_mut(yielded::slot(key.ip4.to_ne_bytes())) {
         // SAFETY: the pointer came from the map and is valid while the program runs; every writer writes the same.
         unsafe { flag.write_volatile(yielded::UP) };
     }
 }
 
-/// As [`leave_v4`].
+/// As [`leave_v4`]; these have no flags.
 #[inline(always)]
 pub(crate) fn leave_v6(key: &ResponderV6Key, tombstone: &Tombstone) {
-    if let Some(place) = lightship_tombstones_v6.get_ptr_mut(key) {
+    leave(&lightship_tombstones_v6, &cilium_l2_responder_v6, key, tombstone);
+}
+
+type ByEntry<K, V> = HashMap<K, V, { DEFAULT_CAPACITY as usize }, { BPF_F_NO_PREALLOC as usize }>;
+
+/// Leaves a tombstone. Without a place for it nor memory to make one, the entry itself goes: better silent than two.
+#[inline(always)]
+fn leave<K>(
+    tombstones: &ByEntry<K, Tombstone>,
+    entries: &ByEntry<K, ResponderValue>,
+    key: &K,
+    tombstone: &Tombstone,
+) {
+    if let Some(place) = tombstones.get_ptr_mut(key) {
         // SAFETY: the pointer came from the map and is valid while the program runs.
         unsafe { place.write_volatile(*tombstone) };
-    } else if lightship_tombstones_v6.insert(key, tombstone, 0).is_err() {
+    } else if tombstones.insert(key, tombstone, 0).is_err() {
         // Gone already is as good.
-        let _ = cilium_l2_responder_v6.remove(key);
+        let _ = entries.remove(key);
     }
 }
