@@ -56,6 +56,7 @@ impl Datapath {
 
     fn carry_out(&mut self, action: Action) -> Result<(), ExecuteError> {
         match action {
+            Action::Pin(map) => self.shared.pin(map)?,
             Action::SetMac(interface, mac) => self.maps.set_mac(interface, mac)?,
             Action::ForgetMac(interface) => self.maps.forget_mac(interface)?,
             Action::SetMember(mac, member) => self.maps.set_member(mac, member)?,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use aya::{
     Ebpf, Pod,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray},
+    pin::PinError,
 };
 use lightship_abi::{
     layout::{InterfaceValue, LIVENESS_SLOT, MEMBER, MemberKey, OWN},
@@ -27,12 +28,14 @@ use yielded::Yielded;
 mod adopt;
 mod family;
 mod pinned;
+mod shared;
 mod suffixes;
 mod yielded;
 
 pub use adopt::Layout;
 pub(crate) use adopt::adopt;
 pub use pinned::{Listing, dump_v4, dump_v6, list, outcomes};
+pub(crate) use shared::Shared;
 
 /// Why a map could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,9 @@ pub enum MapsError {
     /// A map of ours with an earlier layout could not be removed.
     #[error("failed to remove the outdated map pinned at {}", .0.display())]
     Remove(PathBuf, #[source] std::io::Error),
+    /// A map could not be pinned again.
+    #[error("failed to pin the map {0} again")]
+    Pin(&'static str, #[source] PinError),
     /// A map could not be read.
     #[error("failed to read the map {0}")]
     Read(&'static str, #[source] MapError),

@@ -42,6 +42,7 @@ impl Datapath {
             strays: contents.strays,
             members: self.maps.members()?,
             groups: self.groups.joined()?,
+            unpinned: self.shared.unpinned(),
         })
     }
 

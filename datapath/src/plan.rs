@@ -170,6 +170,8 @@ pub struct Observed {
     pub members: BTreeMap<MacAddress, Member>,
     /// The groups that interfaces are members of for our sake.
     pub groups: BTreeSet<Group>,
+    /// The maps whose pin somebody took away.
+    pub unpinned: BTreeSet<&'static str>,
 }
 
 impl Observed {
@@ -189,6 +191,8 @@ pub(crate) fn tombstones(entries: &BTreeMap<Entry, Kept>) -> BTreeMap<Entry, Tom
 /// One change to the kernel, or one frame to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Pin a map again, which the next process needs to go on with what it holds.
+    Pin(&'static str),
     /// Tell the program the hardware address of an interface.
     SetMac(InterfaceIndex, MacAddress),
     /// Attach the program, first in order.
@@ -224,9 +228,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Action> {
     let news = members
         .iter()
         .filter(|(mac, member)| observed.members.get(mac) != Some(member));
-    let mut actions: Vec<_> = news
-        .map(|(&mac, &member)| Action::SetMember(mac, member))
-        .collect();
+    let mut actions: Vec<_> = observed.unpinned.iter().copied().map(Action::Pin).collect();
+    actions.extend(news.map(|(&mac, &member)| Action::SetMember(mac, member)));
     for (&interface, &mac) in &desired.interfaces {
         if observed.interfaces.get(&interface) != Some(&mac) {
             actions.push(Action::SetMac(interface, mac));

@@ -13,7 +13,7 @@ use std::{
 
 use aya::maps::{Array, HashMap};
 use lightship_abi::names::{
-    HOLDS_V4, INTERFACES, OUTCOMES_V4, RESPONDER_V4, SUFFIXES_V4, TOMBSTONES_V4, YIELDED_V4,
+    HOLDS_V4, INTERFACES, OUTCOMES_V4, RESPONDER_V4, RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, YIELDED_V4,
 };
 use lightship_datapath::{Datapath, OpenError, Options, cleanup, maps, plan::Action};
 use sandbox::{
@@ -41,6 +41,32 @@ fn a_pin_in_the_place_of_a_link_is_refused_with_its_path_and_left() {
         ask(&Station::on("far"), VIP, SOON).is_some(),
         "what answered goes on answering"
     );
+}
+
+/// Cilium's agent takes away the pin of a responder map whose family it has switched off.
+#[test]
+fn a_pin_that_cilium_takes_away_is_made_again_for_the_next_agent() {
+    enter();
+    let mut datapath = open();
+    let addresses = [VIP.into(), VIP6.into()];
+    reconcile(&mut datapath, &desired_of(&addresses));
+    let pins = [RESPONDER_V4, RESPONDER_V6].map(|name| PathBuf::from(BPFFS).join("tc/globals").join(name));
+    let far = Station::on("far");
+    for pin in &pins {
+        fs::remove_file(pin).expect("removed");
+    }
+    assert!(ask(&far, VIP, SOON).is_some(), "what answered goes on answering");
+    reconcile(&mut datapath, &desired_of(&addresses));
+    assert!(pins.iter().all(|pin| pin.exists()), "they are pinned again");
+    drop(datapath);
+    let next = open();
+    let held = next.observe().expect("observed").entries;
+    assert_eq!(
+        held.keys().copied().collect::<Vec<_>>(),
+        addresses.map(entry),
+        "the next agent finds what was held"
+    );
+    assert_eq!(held[&entry(VIP)].responses_sent, 1);
 }
 
 #[test]

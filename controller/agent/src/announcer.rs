@@ -292,6 +292,10 @@ impl Announcer {
                 Action::Attach(interface) => info!(%interface, "attaches the responder"),
                 Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
                 Action::Detach(interface) => info!(%interface, "detaches the responder"),
+                Action::Pin(map) => warn!(
+                    map,
+                    "the pin was taken away, as Cilium's agent does with maps that it does not use, and is made again"
+                ),
                 Action::JoinGroup(group) => debug!(%group, "joins a solicited-node group"),
                 Action::LeaveGroup(group) => debug!(%group, "leaves a solicited-node group"),
                 _ => {}

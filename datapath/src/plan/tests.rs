@@ -60,6 +60,7 @@ fn observed(attachment: Attachment, entries: &[(Entry, u64)]) -> Observed {
         strays: BTreeMap::new(),
         members: [(MAC, Member::Own)].into(),
         groups: BTreeSet::new(),
+        unpinned: BTreeSet::new(),
     }
 }
 
@@ -67,6 +68,7 @@ fn observed(attachment: Attachment, entries: &[(Entry, u64)]) -> Observed {
 fn apply(mut kernel: Observed, actions: &[Action]) -> Observed {
     for action in actions {
         match *action {
+            Action::Pin(map) => drop(kernel.unpinned.remove(map)),
             Action::SetMac(interface, mac) => drop(kernel.interfaces.insert(interface, mac)),
             Action::ForgetMac(interface) => drop(kernel.interfaces.remove(&interface)),
             Action::Attach(interface) | Action::Replace(interface) => {
@@ -96,6 +98,22 @@ fn apply(mut kernel: Observed, actions: &[Action]) -> Observed {
         }
     }
     kernel
+}
+
+#[test]
+fn a_pin_that_was_taken_away_is_made_again_before_all_else() {
+    let kernel = Observed {
+        unpinned: ["cilium_l2_responder_v4"].into(),
+        ..observed(Attachment::Current, &[(entry(0, ETH0), 7)])
+    };
+    let wanted = desired(&[(ETH0, MAC)], &[entry(0, ETH0), entry(1, ETH0)], View::Partial);
+    assert_eq!(
+        plan(&wanted, &kernel)[..2],
+        [
+            Action::Pin("cilium_l2_responder_v4"),
+            Action::AddEntry(entry(1, ETH0), HOLD)
+        ]
+    );
 }
 
 #[test]
@@ -229,13 +247,15 @@ prop_compose! {
         interfaces in some_macs(),
         entries in some_entries(),
         groups in prop::collection::btree_set((0..4_u16, 1..5u32), 0..4),
+        is_unpinned in any::<bool>(),
     ) -> Observed {
         let kinds = [Attachment::Current, Attachment::Outdated, Attachment::Dead];
         let attached = attached.into_iter().map(|(index, kind)| (InterfaceIndex(index), kinds[kind])).collect();
         let entries = entries.into_iter().zip((1..).map(kept)).collect();
         let members = interfaces.values().map(|&mac| (mac, Member::Own)).collect();
         let groups = groups.into_iter().map(|(last, index)| group(last, InterfaceIndex(index))).collect();
-        Observed { attached, interfaces, entries, strays: BTreeMap::new(), members, groups }
+        let unpinned = BTreeSet::from_iter(is_unpinned.then_some("cilium_l2_responder_v4"));
+        Observed { attached, interfaces, entries, strays: BTreeMap::new(), members, groups, unpinned }
     }
 }
 

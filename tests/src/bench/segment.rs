@@ -217,7 +217,7 @@ fn record(kernel: &mut Observed, action: Action) {
         Action::LeaveGroup(group) => {
             kernel.groups.remove(&group);
         }
-        Action::Announce(..) => {}
+        Action::Announce(..) | Action::Pin(_) => {}
     }
 }
 
