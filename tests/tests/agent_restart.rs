@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
 use lightship_tests::{
-    Options,
+    Lab, Options,
     client::{
         arping::Probe,
         capture::{Capture, Frame},
@@ -26,6 +26,7 @@ fn a_killed_agent_is_answered_for_throughout() {
     };
 
     let probe = Probe::start(&lab, j0::ADDRESS);
+    unpinned_by_cilium(&lab, &holder).unwrap();
     lab.agent(Action::Kill, &holder).unwrap();
     let before = renewed().unwrap();
     lab.agent(Action::Start, &holder).unwrap();
@@ -46,6 +47,19 @@ fn a_killed_agent_is_answered_for_throughout() {
     assert_eq!(answers.macs, [lab.host(&holder).unwrap().lan_mac()]);
     assert_eq!(observed::holder(&lab).unwrap(), holder);
     lab.down().unwrap();
+}
+
+/// What Cilium's agent does as the CNI, with its own announcements switched off; without the pins the next agent would begin
+/// with empty maps.
+fn unpinned_by_cilium(lab: &Lab, node: &str) -> Result<()> {
+    const PINS: [&str; 2] = [
+        "/sys/fs/bpf/tc/globals/cilium_l2_responder_v4",
+        "/sys/fs/bpf/tc/globals/cilium_l2_responder_v6",
+    ];
+    lab.exec(node, &[&["rm"][..], &PINS].concat())?;
+    eventually("the pins to be there again", PATIENCE, || {
+        lab.exec(node, &[&["ls"][..], &PINS].concat()).map(drop)
+    })
 }
 
 const SERVICES: u32 = 200;
