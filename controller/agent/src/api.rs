@@ -13,7 +13,7 @@ use kube::{Client, Config, ResourceExt as _};
 use lightship_core::watch::{API_PATIENCE, ClaimAnswer};
 use lightship_crd::field_owner;
 use lightship_edge::ApiAnswer as _;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
@@ -107,6 +107,8 @@ pub(crate) struct Arbiter {
     connections: Arc<Connections>,
     namespace: String,
     permits: Arc<Semaphore>,
+    /// When the API server last answered.
+    answered: watch::Sender<Option<Instant>>,
 }
 
 /// What became of a claim, with the lease as it was last seen.
@@ -124,14 +126,13 @@ impl Arbiter {
             connections,
             namespace,
             permits: Arc::new(Semaphore::new(MOST_CLAIMS)),
+            answered: watch::Sender::new(None),
         }
     }
 
     /// Carries out a claim on a lease as it was last seen.
     pub(crate) async fn claim(self, claim: Claim, mut lease: Lease) -> Claimed {
-        // A node's death may bring more claims than an API server takes in time, or one that takes none: who waits too long
-        // goes by rank, and writes the lease when its turn comes.
-        let Ok(_permit) = timeout(API_PATIENCE, self.permits.acquire()).await else {
+        let Some(_permit) = self.turn().await else {
             return claimed(claim, ClaimAnswer::Unreachable, None);
         };
         for _ in 0..TRIES {
@@ -159,6 +160,20 @@ impl Arbiter {
             }
         }
         claimed(claim, ClaimAnswer::Lost, Some(lease))
+    }
+
+    /// Waits while the API server answers others; `None` when it answers nobody: then all who wait go by rank, not one after
+    /// the other.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let mut turn = std::pin::pin!(self.permits.acquire());
+        loop {
+            let since = Instant::now();
+            match timeout(API_PATIENCE, &mut turn).await {
+                Ok(permit) => return permit.ok(),
+                Err(_) if self.answered.borrow().is_some_and(|last| last >= since) => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     async fn write(&self, lease: &Lease) -> Option<Result<Lease, kube::Error>> {
@@ -216,7 +231,11 @@ impl Arbiter {
                 },
             }
         };
-        timeout(deadline, both).await.ok()
+        let answer = timeout(deadline, both).await.ok();
+        if matches!(&answer, Some(Ok(_))) || matches!(&answer, Some(Err(error)) if is_answer(error)) {
+            self.answered.send_replace(Some(Instant::now()));
+        }
+        answer
     }
 
     /// The leases, by a client.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::client::Body;
@@ -20,6 +21,7 @@ pub(crate) struct Server {
     leases: Arc<Mutex<BTreeMap<String, Lease>>>,
     asked: Arc<Mutex<Vec<String>>>,
     is_frozen: bool,
+    takes: Duration,
 }
 
 impl Server {
@@ -28,6 +30,11 @@ impl Server {
             is_frozen: true,
             ..Self::default()
         }
+    }
+
+    pub(crate) fn slow(mut self, takes: Duration) -> Self {
+        self.takes = takes;
+        self
     }
 
     pub(crate) fn with(names: impl IntoIterator<Item = String>) -> Self {
@@ -52,14 +59,16 @@ impl Server {
         if self.is_frozen {
             return std::future::pending().await;
         }
-        let (code, answer) = match uri.split_once('?') {
+        tokio::time::sleep(self.takes).await;
+        if request.method() == http::Method::PUT {
+            let lease = request.into_body().collect_bytes().await.unwrap();
+            return Ok(answer(200, &serde_json::from_slice(&lease).unwrap()));
+        }
+        let (code, said) = match uri.split_once('?') {
             Some((_, query)) if query.contains("limit=") => (200, self.page(query)),
             _ => self.one(uri.trim_end_matches('?').rsplit('/').next().unwrap_or_default()),
         };
-        let response = http::Response::builder().status(code);
-        Ok(response
-            .body(Body::from(serde_json::to_vec(&answer).unwrap()))
-            .unwrap())
+        Ok(answer(code, &said))
     }
 
     fn one(&self, name: &str) -> (u16, Value) {
@@ -96,6 +105,11 @@ impl Server {
         let pages = asked.iter().filter(|uri| uri.contains("limit=")).count();
         (asked.len() - pages, pages)
     }
+}
+
+fn answer(code: u16, body: &Value) -> http::Response<Body> {
+    let body = Body::from(serde_json::to_vec(body).unwrap());
+    http::Response::builder().status(code).body(body).unwrap()
 }
 
 pub(crate) fn group(name: &str) -> ServiceId {

@@ -15,7 +15,7 @@ fn claim(service: &str) -> Claim {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_claim_waits_for_others_longer_than_until_its_rank_counts() {
+async fn where_nobody_is_answered_no_claim_waits_longer_than_until_its_rank_counts() {
     let arbiter = Server::frozen().arbiter();
     let start = Instant::now();
     let claims = (0..500).map(|number| {
@@ -30,4 +30,15 @@ async fn no_claim_waits_for_others_longer_than_until_its_rank_counts() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_others_are_answered_a_claim_waits_for_its_turn() {
+    let names = || (0..60).map(|number| format!("web-{number}"));
+    // Ten rounds of six, longer than a claim waits for a server that is silent.
+    let arbiter = Server::with(names()).slow(API_PATIENCE / 4).arbiter();
+    let claims = names().map(|service| arbiter.clone().claim(claim(&service), held(&service, 1)));
+    for claimed in futures::future::join_all(claims).await {
+        assert_eq!(claimed.answer, ClaimAnswer::Won, "{:?}", claimed.claim.primary);
+    }
 }
