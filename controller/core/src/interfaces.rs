@@ -44,10 +44,7 @@ impl InterfaceSelector {
             .build();
         // Which of them it is, is only asked where one is at fault.
         set.map(Self::Named).map_err(|error| {
-            let alone = |one: &String| RegexBuilder::new(one).size_limit(MOST_BYTES).build().err();
-            let at_fault = expressions
-                .iter()
-                .find_map(|one| alone(one).map(|error| (one.clone(), error)));
+            let at_fault = at_fault(expressions);
             let (expression, error) = at_fault.unwrap_or_else(|| (expressions.join("|"), error));
             InterfaceExpressionError {
                 expression: shortened(&expression),
@@ -73,6 +70,22 @@ impl InterfaceSelector {
             Self::Named(set) => set.is_match(&interface.name),
         }
     }
+}
+
+/// The first expression that does not parse, or else one that is too large alone. To be told so, nothing is compiled that
+/// parses, and few are where none has to be at fault: compiling thousands takes longer than anybody shall wait.
+fn at_fault(expressions: &[String]) -> Option<(String, regex::Error)> {
+    const TRIED: usize = 64;
+    let fault = |one: &String, most: usize| RegexBuilder::new(one).size_limit(most).build().err();
+    let unread = expressions.iter().find_map(|one| {
+        let error = fault(one, 0).filter(|error| matches!(error, regex::Error::Syntax(_)));
+        error.map(|error| (one.clone(), error))
+    });
+    let large = || {
+        let mut first = expressions.iter().take(TRIED);
+        first.find_map(|one| fault(one, MOST_BYTES).map(|error| (one.clone(), error)))
+    };
+    unread.or_else(large)
 }
 
 /// The beginning of an expression, enough to recognise it by: it stands in conditions and events.
