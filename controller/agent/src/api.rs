@@ -232,7 +232,8 @@ impl Arbiter {
             }
         };
         let answer = timeout(deadline, both).await.ok();
-        if matches!(&answer, Some(Ok(_))) || matches!(&answer, Some(Err(error)) if is_answer(error)) {
+        let is_heard = |answer: &Result<T, kube::Error>| answer.as_ref().err().is_none_or(is_answer);
+        if answer.as_ref().is_some_and(is_heard) {
             self.answered.send_replace(Some(Instant::now()));
         }
         answer

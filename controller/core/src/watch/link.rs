@@ -85,23 +85,28 @@ impl Watch {
             };
             self.links.insert(index, Link { nic, state, decided });
         }
-        let Some(since) = self.back_since() else {
-            return vec![];
-        };
-        // Who was away has nothing to hand over there: its successor may answer by now.
-        for primary in self.busy.iter().cloned().collect::<Vec<_>>() {
-            self.change(&primary, |group| group.leaving = None);
+        if self.back_since().is_some() {
+            // Who was away has nothing to hand over there: its successor may answer by now.
+            for primary in self.busy.iter().cloned().collect::<Vec<_>>() {
+                self.change(&primary, |group| group.leaving = None);
+            }
         }
-        let unread = self.unread_since(since);
+        self.read_unread().into_iter().collect()
+    }
+
+    /// The read that the interfaces that came back wait for; where nothing is left to read, they wait no longer.
+    fn read_unread(&mut self) -> Option<Action> {
+        let unread = self.unread_since(self.back_since()?);
         if !unread.is_empty() {
-            return vec![Action::Read(unread)];
+            return Some(Action::Read(unread));
         }
+        self.revision += 1;
         for link in self.links.values_mut().filter(|link| link.nic.is_up()) {
             if let State::Back { .. } = link.state {
                 link.become_sure(self.revision);
             }
         }
-        vec![]
+        None
     }
 
     /// When the last of the interfaces came back that wait for a read.
@@ -200,8 +205,8 @@ impl Watch {
                 is_due = true;
             }
         }
-        if let Some(since) = self.back_since().filter(|_| is_due) {
-            actions.push(Action::Read(self.unread_since(since)));
+        if is_due {
+            actions.extend(self.read_unread());
         }
     }
 }

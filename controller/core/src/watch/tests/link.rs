@@ -58,6 +58,18 @@ fn every_lease_has_to_be_read() {
 }
 
 #[test]
+fn a_lease_that_goes_while_it_is_waited_for_leaves_nothing_to_read() {
+    let mut scene = back();
+    scene.lease(1, 1, 4, &[2, 3]);
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    scene.watch.observe_group(&group(1), None, None, at(scene.now));
+    scene.done.clear();
+    scene.pass(1500);
+    assert!(scene.watch.is_sure_of(NIC));
+    assert_eq!(scene.done, [], "an empty read is answered by nobody");
+}
+
+#[test]
 fn a_lease_that_is_gone_is_not_waited_for() {
     let mut scene = back();
     scene.watch.observe_group(&group(0), None, None, at(scene.now));
