@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Lab, Options, eventually,
@@ -102,4 +102,15 @@ pub fn condition(object: &Value, type_: &str) -> Option<Value> {
 /// The version of a service, which changes with every write to it.
 pub fn version(lab: &Lab, service: &str) -> Result<String> {
     Ok(lab.get(&named(service))?["metadata"]["resourceVersion"].to_string())
+}
+
+/// A lease of a kind, as an agent or the operator would hold it.
+#[must_use]
+pub fn lease(name: &str, kind: &str, holder: &str) -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": "kube-system", "labels": {"lightship.dev/lease": kind}},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 4},
+    })
 }

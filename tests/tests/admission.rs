@@ -9,6 +9,7 @@ use lightship_tests::{
     command::{Outcome, Tool},
     eventually,
     lab::testing::TestLab,
+    objects::lease,
 };
 use serde_json::{Value, json};
 
@@ -45,15 +46,6 @@ fn order(rest: &str) -> String {
     let announcements =
         format!(r#"[{{"policy":"p","addresses":["10.0.10.0","2004::"],"interfaces":{interfaces}}}]"#);
     format!(r#"{{"service":{service},"primary":{service},"announcements":{announcements}{rest}}}"#)
-}
-
-fn lease(name: &str, kind: &str, holder: &str) -> Value {
-    json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": name, "namespace": "kube-system", "labels": {"lightship.dev/lease": kind}},
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 4},
-    })
 }
 
 /// The lease of `web`: node-1 holds it, node-2 stands by.

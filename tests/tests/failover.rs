@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lightship_tests::{
-    Options,
     lab::network::LAN,
     scene::{Plan, Scene},
 };
@@ -31,25 +30,10 @@ fn a_crashed_node_is_replaced() -> Result<()> {
 
 #[test]
 fn five_hundred_services_of_a_crashed_node_are_all_answered_again() -> Result<()> {
-    // Left alone, the operator would even the load out while the one node is still being loaded.
-    let options = Options {
-        operator_flags: vec!["--rebalance=false".into()],
-        ..Options::default()
-    };
-    let plan = Plan {
-        workers: 3,
-        services: 500,
-        dual: false,
-    };
-    let scene = Scene::with("mass", plan, &options)?;
+    let scene = Scene::mass("mass", 500)?;
     let old = scene.ready()?;
     // The others drain into it, so that one node has them all: the worst that can crash.
-    let others: Vec<String> = ["node-1", "node-2", "node-3"]
-        .map(str::to_owned)
-        .into_iter()
-        .filter(|node| *node != old)
-        .collect();
-    scene.gather(&old, &others)?;
+    scene.gather(&old)?;
     let watching = scene.watch()?;
     let start = watching.mark(format!("{old} crashes with 500 addresses"));
     scene.crash(&old)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lightship_tests::{
-    Options, eventually,
+    eventually,
     lab::unit::Action,
     scene::{PATIENCE, Plan, Scene},
 };
@@ -77,23 +77,9 @@ fn nobody_notices_a_minute_without_the_api_and_a_holder_that_dies_in_it_is_repla
 #[test]
 fn three_hundred_services_of_a_node_that_crashes_while_the_api_server_is_frozen_are_all_answered_again()
 -> Result<()> {
-    let options = Options {
-        operator_flags: vec!["--rebalance=false".into()],
-        ..Options::default()
-    };
-    let plan = Plan {
-        workers: 3,
-        services: 300,
-        dual: false,
-    };
-    let scene = Scene::with("frozen-mass", plan, &options)?;
+    let scene = Scene::mass("frozen-mass", 300)?;
     let old = scene.ready()?;
-    let others: Vec<String> = ["node-1", "node-2", "node-3"]
-        .map(str::to_owned)
-        .into_iter()
-        .filter(|node| *node != old)
-        .collect();
-    scene.gather(&old, &others)?;
+    scene.gather(&old)?;
     let watching = scene.watch()?;
     watching.mark("the API server is frozen");
     scene.api(Action::Freeze)?;

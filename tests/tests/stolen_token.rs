@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lightship_tests::{Options, command::Outcome, eventually, lab::testing::TestLab, snapshot};
+use lightship_tests::{
+    Options, command::Outcome, eventually, lab::testing::TestLab, objects::lease, snapshot,
+};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -303,15 +305,6 @@ impl Thief {
         }
         Ok(())
     }
-}
-
-fn lease(name: &str, kind: &str, holder: &str) -> Value {
-    json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": name, "namespace": "kube-system", "labels": {"lightship.dev/lease": kind}},
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 4},
-    })
 }
 
 /// The lease of a service as the operator writes it.

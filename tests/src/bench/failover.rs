@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
 use lightship_tests::{
-    Options, eventually,
+    eventually,
     lab::unit::Action,
     scene::{PATIENCE, Plan, Scene, watching::FLOOD},
 };
@@ -64,17 +64,7 @@ pub(crate) fn run(runs: u32, wanted: &[Fault], report: &mut Report) -> Result<()
         scene.down()?;
     }
     for fault in mass {
-        // Left alone, the operator would even the load out while the one node is still being loaded.
-        let options = Options {
-            operator_flags: vec!["--rebalance=false".into()],
-            ..Options::default()
-        };
-        let plan = Plan {
-            services: MASS,
-            dual: false,
-            ..Plan::default()
-        };
-        let scene = Scene::with("bench-mass", plan, &options)?;
+        let scene = Scene::mass("bench-mass", MASS)?;
         tell(&scene, fault, fault.runs(runs), report)?;
         scene.down()?;
     }
@@ -153,11 +143,7 @@ fn victim(scene: &Scene) -> Result<String> {
 fn once(scene: &Scene, fault: Fault, tally: &mut Tally) -> Result<()> {
     let mut node = victim(scene)?;
     if fault == Fault::Mass {
-        let others: Vec<String> = (1..=3)
-            .map(|n| format!("node-{n}"))
-            .filter(|one| *one != node)
-            .collect();
-        scene.gather(&node, &others)?;
+        scene.gather(&node)?;
     } else {
         ready(scene, &node)?;
         node = victim(scene)?;

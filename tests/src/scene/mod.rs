@@ -115,6 +115,21 @@ impl Scene {
         Ok(scene)
     }
 
+    /// So many services on three workers, for one of which all of them are to be gathered.
+    pub fn mass(test: &str, services: u32) -> Result<Self> {
+        // Left alone, the operator would even the load out while the one node is still being loaded.
+        let options = Options {
+            operator_flags: vec!["--rebalance=false".into()],
+            ..Options::default()
+        };
+        let plan = Plan {
+            workers: 3,
+            services,
+            dual: false,
+        };
+        Self::with(test, plan, &options)
+    }
+
     /// Every address, in the order of the services.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
@@ -235,19 +250,21 @@ impl Scene {
     }
 
     /// Brings every address to `holder` by draining the others for as long as it takes.
-    pub fn gather(&self, holder: &str, others: &[String]) -> Result<()> {
-        for node in others {
+    pub fn gather(&self, holder: &str) -> Result<()> {
+        let workers = (1..=self.plan.workers).map(|number| format!("node-{number}"));
+        let others: Vec<String> = workers.filter(|node| node != holder).collect();
+        for node in &others {
             self.lab.drain(node)?;
         }
         self.every_binding("to name the same node", |binding| binding.holder == holder)?;
-        for node in others {
+        for node in &others {
             self.lab.undrain(node)?;
         }
         let standbys = others.len().min(2);
         self.every_binding("to name its standbys", |binding| {
             binding.holder == holder && binding.standbys == standbys
         })?;
-        self.armed(holder, others.len().min(2))?;
+        self.armed(holder, standbys)?;
         self.all_answered()
     }
 
