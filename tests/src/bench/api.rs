@@ -12,9 +12,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config};
 use lightship_crd::condition::service::{REASON_NO_POOL, REQUEST_SATISFIED};
+use lightship_crd::field_owner;
 use serde_json::json;
 
 use crate::observer::{self, Observer};
+use crate::stored;
 
 const NAMESPACE: &str = "default";
 
@@ -45,21 +47,14 @@ fn service(name: &str, class: &str) -> Result<Service> {
     }))?)
 }
 
-/// How long a bare client takes to write an address and a condition into the status of `range`'s services, with so
-/// many requests under way at once.
+/// How long a bare client takes to write an address and conditions into the status of `range`'s services, in the words
+/// of the operator, with so many requests under way at once.
 pub(crate) async fn patch(client: &Client, range: std::ops::Range<u32>, at_once: u32) -> Result<Duration> {
     write(client, range, at_once, status).await
 }
 
-/// An address and a condition, as the operator writes them.
 fn status(number: u32) -> serde_json::Value {
-    json!({"status": {
-        "loadBalancer": {"ingress": [{"ip": format!("192.0.{}.{}", 2 + number / 250, number % 250)}]},
-        "conditions": [{
-            "type": REQUEST_SATISFIED, "status": "True", "reason": "satisfied", "message": "",
-            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 0,
-        }],
-    }})
+    json!({"status": stored::satisfied(number)})
 }
 
 /// Lets all services wait for a pool in the operator's own words, so that it finds nothing to write when it starts.
@@ -99,7 +94,7 @@ async fn write(
 
 async fn patch_status(api: &Api<Service>, name: &str, body: &serde_json::Value) -> Result<(), kube::Error> {
     let params = PatchParams {
-        field_manager: Some("bench".to_owned()),
+        field_manager: Some(field_owner::OPERATOR.to_owned()),
         ..PatchParams::default()
     };
     match api.patch_status(name, &params, &Patch::Merge(body)).await {

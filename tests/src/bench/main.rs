@@ -19,6 +19,8 @@ mod soak;
 mod spread;
 mod stored;
 mod usage;
+mod waiting;
+mod wave;
 mod writes;
 
 use std::path::PathBuf;

@@ -14,6 +14,12 @@ pub(crate) fn quantile<T: Copy + Default>(sorted: &[T], per_mille: usize) -> T {
         .unwrap_or_default()
 }
 
+/// The value in the middle, the greater of two.
+pub(crate) fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_unstable_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
 /// Median, p90, p99 and the worst, in milliseconds, beside a yardstick if there is one.
 pub(crate) fn figures(what: &str, mut all: Vec<Duration>, yardstick: Option<Duration>) -> Vec<Figure> {
     all.sort_unstable();

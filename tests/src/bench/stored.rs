@@ -120,7 +120,8 @@ fn put(number: u32, status: Status) -> Result<Value> {
     Ok(json!({"requestPut": {"key": key, "value": value}}))
 }
 
-fn satisfied(number: u32) -> Value {
+/// The status of a service with an address of 10.16.0.0/12 that no policy announces, in the operator's words.
+pub(crate) fn satisfied(number: u32) -> Value {
     let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 16, 0, 0)) + number);
     json!({
         "loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]},

@@ -12,7 +12,7 @@ use crate::report::Figure;
 const PARTS: [&str; 3] = ["kube-apiserver", "etcd", "operator-1"];
 
 /// Processor time so far, in seconds, by process; the benchmark itself is `client`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Usage(BTreeMap<&'static str, f64>);
 
 impl Usage {
@@ -31,6 +31,14 @@ impl Usage {
     pub(crate) fn since(&self, before: &Self) -> Self {
         let used = |(name, now): (&&'static str, &f64)| (*name, now - before.of(name));
         Self(self.0.iter().map(used).collect())
+    }
+
+    /// Both together.
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        for (name, seconds) in &other.0 {
+            *self.0.entry(name).or_default() += seconds;
+        }
+        self
     }
 
     /// What one process used.
