@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
+use crate::leases::Kept;
 use crate::succession::{Claim, Standing};
 
 /// How long a claim waits for an answer.
@@ -130,10 +131,18 @@ impl Arbiter {
         }
     }
 
-    /// Carries out a claim on a lease as it was last seen.
-    pub(crate) async fn claim(self, claim: Claim, mut lease: Lease) -> Claimed {
+    /// Carries out a claim on a lease as it was last seen, which is read where it was not kept.
+    pub(crate) async fn claim(self, claim: Claim, kept: Kept) -> Claimed {
         let Some(_permit) = self.turn().await else {
             return claimed(claim, ClaimAnswer::Unreachable, None);
+        };
+        let name = &kept.version.name;
+        let mut lease = match kept.lease {
+            Some(lease) => *lease,
+            None => match self.present(name).await {
+                Ok(lease) => lease,
+                Err(answer) => return claimed(claim, answer, None),
+            },
         };
         for _ in 0..TRIES {
             let written = match claim.weigh(&lease) {
@@ -152,14 +161,22 @@ impl Arbiter {
                     return claimed(claim, ClaimAnswer::Lost, None);
                 }
                 // Refused, or not known to be done: what is there now decides.
-                Some(Err(_)) | None => match self.read_one(&lease.name_any(), HEDGE, CLAIM_DEADLINE).await {
-                    Some(Ok(Some(present))) => lease = present,
-                    Some(Ok(None)) => return claimed(claim, ClaimAnswer::Lost, None),
-                    Some(Err(_)) | None => return claimed(claim, ClaimAnswer::Unreachable, None),
+                Some(Err(_)) | None => match self.present(name).await {
+                    Ok(present) => lease = present,
+                    Err(answer) => return claimed(claim, answer, None),
                 },
             }
         }
         claimed(claim, ClaimAnswer::Lost, Some(lease))
+    }
+
+    /// The lease that is claimed as it is now, or what its absence or silence makes of the claim.
+    async fn present(&self, name: &str) -> Result<Lease, ClaimAnswer> {
+        match self.read_one(name, HEDGE, CLAIM_DEADLINE).await {
+            Some(Ok(Some(present))) => Ok(present),
+            Some(Ok(None)) => Err(ClaimAnswer::Lost),
+            Some(Err(_)) | None => Err(ClaimAnswer::Unreachable),
+        }
     }
 
     /// Waits while the API server answers others; `None` when it answers nobody: then all who wait go by rank, not one after

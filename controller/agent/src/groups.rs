@@ -14,8 +14,9 @@ const MOST_SELECTORS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     bindings: BTreeMap<ServiceId, Binding>,
-    /// The services of each group, by the primary that their leases name.
-    services: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
+    /// The services of each group, behind the primary that their leases name: nearly every group has one, which is not worth a
+    /// set of its own.
+    services: BTreeSet<(ServiceId, ServiceId)>,
     selectors: Selectors,
 }
 
@@ -38,24 +39,21 @@ impl Groups {
         let mut touched = BTreeSet::from([service.clone()]);
         if let Some(before) = self.bindings.remove(&service) {
             let primary = before.order.primary;
-            if let Some(services) = self.services.get_mut(&primary) {
-                services.remove(&service);
-                if services.is_empty() {
-                    self.services.remove(&primary);
-                }
-            }
+            self.services.remove(&(primary.clone(), service.clone()));
             touched.insert(primary);
         }
         if let Some(binding) = binding {
             let primary = binding.order.primary.clone();
-            self.services
-                .entry(primary.clone())
-                .or_default()
-                .insert(service.clone());
+            self.services.insert((primary.clone(), service.clone()));
             touched.insert(primary);
             self.bindings.insert(service, binding);
         }
         touched
+    }
+
+    /// What a service's lease says.
+    pub(crate) fn binding(&self, service: &ServiceId) -> Option<&Binding> {
+        self.bindings.get(service)
     }
 
     /// The group of a primary, if there is such a primary: its own lease is there and names itself.
@@ -65,8 +63,9 @@ impl Groups {
             return None;
         }
         let (mut targets, mut unreadable) = (Vec::new(), Vec::new());
-        let services = self.services.get(primary).into_iter().flatten();
-        let members = services.filter_map(|service| Some((service, self.bindings.get(service)?)));
+        let services = self.services.range((primary.clone(), ServiceId::new("", ""))..);
+        let services = services.take_while(|(of, _)| of == primary);
+        let members = services.filter_map(|(_, service)| Some((service, self.bindings.get(service)?)));
         for (service, member) in members {
             for announcement in &member.order.announcements {
                 match self.selectors.get(&announcement.interfaces) {

@@ -11,6 +11,7 @@ mod groups;
 mod heartbeat;
 mod host;
 mod inventory;
+mod leases;
 mod metrics;
 mod node;
 mod reading;

@@ -16,6 +16,7 @@ use lightship_edge::lease;
 use tracing::warn;
 
 use crate::api::Arbiter;
+use crate::leases::Version;
 
 /// How long one request may take: a page of a list too.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -59,7 +60,7 @@ impl Reading {
 }
 
 /// Leases as they were known when a read started.
-pub(crate) type Known = BTreeMap<ServiceId, Lease>;
+pub(crate) type Known = BTreeMap<ServiceId, Version>;
 
 /// What became of a read.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    fn add(&mut self, service: ServiceId, known: Lease, read: Option<Lease>) {
+    fn add(&mut self, service: ServiceId, known: Version, read: Option<Lease>) {
         match read {
             Some(lease) => self.leases.push(lease),
             None => drop(self.gone.insert(service, known)),
@@ -105,8 +106,7 @@ impl Arbiter {
     /// `None` as soon as one answer does not come: the others would be waited for in vain.
     async fn read_one_by_one(&self, of: Known, into: &mut Read) -> Option<()> {
         let requests = of.into_iter().map(async |(service, known)| {
-            let name = known.metadata.name.as_deref().unwrap_or_default();
-            let read = told(self.read_one(name, HEDGE, DEADLINE).await);
+            let read = told(self.read_one(&known.name, HEDGE, DEADLINE).await);
             (service, known, read)
         });
         let mut answers = std::pin::pin!(stream::iter(requests).buffer_unordered(AT_ONCE));

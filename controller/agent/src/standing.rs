@@ -18,16 +18,15 @@ use tracing::warn;
 
 use crate::api::Claimed;
 use crate::groups::Groups;
+use crate::leases::{Kept, Leases, Version};
 use crate::reading::{Known, Read};
 
 /// Bindings, members and this node's part in them.
 pub(crate) struct Standing {
     watch: Watch,
     groups: Groups,
-    /// The leases as last seen, for claims.
-    leases: BTreeMap<ServiceId, Lease>,
-    /// Leases that were deleted, as they last were: an answer that comes late does not bring one back.
-    deleted: BTreeMap<ServiceId, Lease>,
+    node: NodeName,
+    leases: Leases,
     members: Option<Members>,
     view: View,
     actions: Vec<Action>,
@@ -36,13 +35,13 @@ pub(crate) struct Standing {
 impl Standing {
     /// A node that knows no lease yet; `held` is what an earlier run left in the kernel.
     pub(crate) fn new(node: NodeName, held: BTreeMap<IpAddr, Order>) -> Self {
-        let mut watch = Watch::new(node);
+        let mut watch = Watch::new(node.clone());
         watch.adopt(held);
         Self {
             watch,
             groups: Groups::default(),
-            leases: BTreeMap::new(),
-            deleted: BTreeMap::new(),
+            node,
+            leases: Leases::default(),
             members: None,
             view: View::Partial,
             actions: Vec::new(),
@@ -85,17 +84,17 @@ impl Standing {
     }
 
     /// The lease that a claim goes to, if it is still known.
-    pub(crate) fn lease(&self, primary: &ServiceId) -> Option<Lease> {
+    pub(crate) fn lease(&self, primary: &ServiceId) -> Option<Kept> {
         self.leases.get(primary).cloned()
     }
 
     /// The leases of these groups, and how many there are of all.
     pub(crate) fn leases_of(&self, groups: &BTreeSet<ServiceId>) -> (Known, usize) {
         let known = groups.iter().filter_map(|primary| {
-            let lease = self.leases.get(primary)?;
-            Some((primary.clone(), lease.clone()))
+            let kept = self.leases.get(primary)?;
+            Some((primary.clone(), kept.version.clone()))
         });
-        (known.collect(), self.leases.len())
+        (known.collect(), self.leases.count())
     }
 
     /// What speaks against the holder of a group.
@@ -104,29 +103,27 @@ impl Standing {
     }
 
     /// The work order of a service's lease.
-    pub(crate) fn order(&self, service: &ServiceId) -> Option<WorkOrder> {
-        let lease = self.leases.get(service)?;
-        lease::binding(lease).ok().map(|binding| binding.order)
+    pub(crate) fn order(&self, service: &ServiceId) -> Option<&WorkOrder> {
+        self.groups.binding(service).map(|binding| &binding.order)
     }
 
     /// Takes in what the watch of service leases saw.
     pub(crate) fn observe_leases(&mut self, seen: Seen<Lease>, now: Instant) {
         if seen.is_everything() {
             self.view = View::Complete;
-            self.deleted.clear();
         }
         if let Seen::Deleted(lease) = &seen {
-            self.deleted
-                .insert(lease::bound_service(lease), lease.as_ref().clone());
+            self.leases
+                .delete(lease::bound_service(lease), Version::of(lease), now);
         }
-        let known = self.leases.keys().cloned();
+        let known = self.leases.services().cloned();
         let difference = seen.difference(known, lease::bound_service);
         let mut touched = BTreeSet::new();
         for lease in difference.applied {
             touched.extend(self.take_in(lease));
         }
         for service in difference.deleted {
-            self.leases.remove(&service);
+            self.leases.forget(&service);
             touched.extend(self.groups.set(service, None));
         }
         self.tell_watch(touched, None, now);
@@ -142,9 +139,8 @@ impl Standing {
         }
         for (service, known) in read.gone {
             // One that was written meanwhile is another.
-            let version = |lease: &Lease| lease.metadata.resource_version.clone();
-            if self.leases.get(&service).map(version) == Some(version(&known)) {
-                self.leases.remove(&service);
+            if self.leases.get(&service).map(|kept| &kept.version) == Some(&known) {
+                self.leases.forget(&service);
                 touched.extend(self.groups.set(service, None));
             }
         }
@@ -219,15 +215,12 @@ impl Standing {
         // A lease that is the answer to a write is whole.
         forget_managers(&mut lease);
         let service = lease::bound_service(&lease);
-        if self
-            .leases
-            .get(&service)
-            .is_some_and(|known| is_older(&lease, known))
-        {
+        if self.leases.knows_better(&service, &Version::of(&lease)) {
             return BTreeSet::new();
         }
         let binding = lease::binding(&lease);
-        self.leases.insert(service.clone(), lease);
+        self.leases
+            .keep(service.clone(), lease, binding.as_ref().ok(), &self.node);
         match binding {
             Ok(binding) => self.groups.set(service, Some(binding)),
             Err(error) => {
@@ -249,14 +242,4 @@ impl Standing {
             self.watch.observe_group(&primary, view, read, now);
         }
     }
-}
-
-/// Whether a lease is an older version of the same object than another. Versions of one kind are numbers that grow
-/// (KEP-5504); where they are not, what comes later counts as later.
-fn is_older(lease: &Lease, known: &Lease) -> bool {
-    let version = |lease: &Lease| lease.metadata.resource_version.as_ref()?.parse::<u64>().ok();
-    lease.metadata.uid == known.metadata.uid
-        && version(lease)
-            .zip(version(known))
-            .is_some_and(|(one, other)| one < other)
 }

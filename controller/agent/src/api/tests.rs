@@ -20,7 +20,9 @@ async fn where_nobody_is_answered_no_claim_waits_longer_than_until_its_rank_coun
     let start = Instant::now();
     let claims = (0..500).map(|number| {
         let service = format!("web-{number}");
-        arbiter.clone().claim(claim(&service), held(&service, 1))
+        arbiter
+            .clone()
+            .claim(claim(&service), Kept::whole(held(&service, 1)))
     });
     for claimed in futures::future::join_all(claims).await {
         assert_eq!(claimed.answer, ClaimAnswer::Unreachable);
@@ -37,8 +39,24 @@ async fn while_others_are_answered_a_claim_waits_for_its_turn() {
     let names = || (0..60).map(|number| format!("web-{number}"));
     // Ten rounds of six, longer than a claim waits for a server that is silent.
     let arbiter = Server::with(names()).slow(API_PATIENCE / 4).arbiter();
-    let claims = names().map(|service| arbiter.clone().claim(claim(&service), held(&service, 1)));
+    let claims = names().map(|service| {
+        arbiter
+            .clone()
+            .claim(claim(&service), Kept::whole(held(&service, 1)))
+    });
     for claimed in futures::future::join_all(claims).await {
         assert_eq!(claimed.answer, ClaimAnswer::Won, "{:?}", claimed.claim.primary);
     }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_kept_is_read_before_it_is_claimed() {
+    let server = Server::with(["web".to_owned()]);
+    let kept = Kept {
+        lease: None,
+        ..Kept::whole(held("web", 1))
+    };
+    let claimed = server.arbiter().claim(claim("web"), kept).await;
+    assert_eq!(claimed.answer, ClaimAnswer::Won);
+    assert_eq!(server.asked(), (2, 0), "a read and a write");
 }

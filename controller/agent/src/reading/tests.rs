@@ -13,7 +13,9 @@ fn name(number: usize) -> String {
 
 fn known(names: impl IntoIterator<Item = String>) -> Known {
     let names = names.into_iter();
-    names.map(|name| (group(&name), held(&name, 1))).collect()
+    names
+        .map(|name| (group(&name), Version::of(&held(&name, 1))))
+        .collect()
 }
 
 async fn read(server: &Server, of: Known, all: usize) -> Read {
@@ -84,7 +86,7 @@ fn a_lease_that_was_written_while_it_was_read_as_missing_is_kept() {
             started: now,
             answer: ReadAnswer::Done,
             leases: vec![],
-            gone: [(group("web"), held("web", known_then))].into(),
+            gone: [(group("web"), Version::of(&held("web", known_then)))].into(),
         };
         standing.observe_read(gone, now);
         standing.answers().count()

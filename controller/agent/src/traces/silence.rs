@@ -122,7 +122,7 @@ impl Traces {
         &mut self,
         primary: &ServiceId,
         from: &NodeName,
-        order: Option<WorkOrder>,
+        order: Option<&WorkOrder>,
         now: Instant,
     ) {
         let failover = self.silences.failovers.get_mut(from);
@@ -133,7 +133,7 @@ impl Traces {
             return;
         };
         let span = self.span("taken by rank", primary, Some(&parent), Duration::ZERO);
-        let addresses = order.map(|order| order.addresses()).unwrap_or_default();
+        let addresses = order.map(WorkOrder::addresses).unwrap_or_default();
         self.await_all(addresses, span.context(), now);
     }
 

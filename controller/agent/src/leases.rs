@@ -1,0 +1,201 @@
+//! The service leases as last seen: whole where this node has a part in the binding, of all others what tells one version from
+//! another. In a large cluster most leases are other nodes' business, and every agent knows all of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use lightship_core::binding::Binding;
+use lightship_core::names::{NodeName, ServiceId};
+use lightship_core::time::Instant;
+
+/// How long an answer may be under way after its lease was deleted: longer than any request may take.
+const LATENESS: Duration = Duration::from_mins(1);
+
+/// What tells a version of a lease from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "resourceVersion is the API's name for it"
+)]
+pub(crate) struct Version {
+    /// The lease's own name.
+    pub(crate) name: String,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl Version {
+    /// That of this lease.
+    pub(crate) fn of(lease: &Lease) -> Self {
+        let metadata = &lease.metadata;
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
+        }
+    }
+
+    /// Whether this is an older version of the same object. Versions of one kind are numbers that grow (KEP-5504); where
+    /// they are not, what comes later counts as later.
+    fn is_older_than(&self, other: &Self) -> bool {
+        let number = |version: &Self| version.resource_version.as_ref()?.parse::<u64>().ok();
+        self.uid == other.uid
+            && number(self)
+                .zip(number(other))
+                .is_some_and(|(one, other)| one < other)
+    }
+}
+
+/// A lease as far as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// Which version was seen.
+    pub(crate) version: Version,
+    /// The lease itself, where this node may come to write it.
+    pub(crate) lease: Option<Box<Lease>>,
+}
+
+impl Kept {
+    /// A lease kept whole.
+    pub(crate) fn whole(lease: Lease) -> Self {
+        Self {
+            version: Version::of(&lease),
+            lease: Some(Box::new(lease)),
+        }
+    }
+}
+
+/// Every service lease.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    kept: BTreeMap<ServiceId, Kept>,
+    /// Those deleted of late: an answer that was under way meanwhile does not bring one back.
+    deleted: BTreeMap<ServiceId, (Version, Instant)>,
+}
+
+impl Leases {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whose leases they are.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceId> {
+        self.kept.keys()
+    }
+
+    /// The lease of a service.
+    pub(crate) fn get(&self, service: &ServiceId) -> Option<&Kept> {
+        self.kept.get(service)
+    }
+
+    /// Whether a later version is known, or that it was deleted: answers to requests and watches overtake each other.
+    pub(crate) fn knows_better(&self, service: &ServiceId, version: &Version) -> bool {
+        let deleted = self.deleted.get(service);
+        let known = self.kept.get(service);
+        deleted.is_some_and(|(deleted, _)| deleted.uid == version.uid)
+            || known.is_some_and(|known| version.is_older_than(&known.version))
+    }
+
+    /// Keeps a lease; `binding` is what it says, if it can be read.
+    pub(crate) fn keep(
+        &mut self,
+        service: ServiceId,
+        lease: Lease,
+        binding: Option<&Binding>,
+        node: &NodeName,
+    ) {
+        let mut kept = Kept::whole(lease);
+        if binding.is_some_and(|binding| !has_part(binding, node)) {
+            kept.lease = None;
+        }
+        self.kept.insert(service, kept);
+    }
+
+    /// A lease is gone.
+    pub(crate) fn forget(&mut self, service: &ServiceId) {
+        self.kept.remove(service);
+    }
+
+    /// A lease was seen to be deleted.
+    pub(crate) fn delete(&mut self, service: ServiceId, version: Version, now: Instant) {
+        self.deleted.retain(|_, (_, at)| now - *at < LATENESS);
+        self.deleted.insert(service, (version, now));
+    }
+}
+
+fn has_part(binding: &Binding, node: &NodeName) -> bool {
+    binding.holder == *node || binding.order.standbys.contains(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use lightship_core::watch::ReadAnswer;
+    use lightship_edge::watch::Seen;
+
+    use super::*;
+    use crate::reading::{Known, Read};
+    use crate::server::{group, held};
+    use crate::standing::Standing;
+
+    fn seconds(seconds: u64) -> Instant {
+        Instant::default() + Duration::from_secs(seconds)
+    }
+
+    /// What a node answers for after its lease was deleted, once an answer of before arrives.
+    fn answers_after(deleted: &Lease, late: Lease, after: u64) -> usize {
+        let mut standing = Standing::new("node-1".into(), BTreeMap::new());
+        standing.observe_leases(Seen::Listed(vec![held("web", 5)]), seconds(0));
+        standing.observe_leases(Seen::Deleted(Box::new(deleted.clone())), seconds(1));
+        assert_eq!(standing.answers().count(), 0);
+        let read = Read {
+            started: seconds(0),
+            answer: ReadAnswer::Done,
+            leases: vec![late],
+            gone: Known::new(),
+        };
+        standing.observe_read(read, seconds(after));
+        standing.answers().count()
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_does_not_bring_a_deleted_lease_back() {
+        assert_eq!(answers_after(&held("web", 6), held("web", 5), 2), 0);
+    }
+
+    #[test]
+    fn a_lease_that_is_made_again_counts() {
+        let mut again = held("web", 7);
+        again.metadata.uid = Some("another".to_owned());
+        assert_eq!(answers_after(&held("web", 6), again, 2), 1);
+    }
+
+    #[test]
+    fn who_was_deleted_is_not_remembered_for_ever() {
+        let mut leases = Leases::default();
+        for (name, at) in [("a", 0), ("b", 30), ("c", 61)] {
+            leases.delete(group(name), Version::of(&held(name, 1)), seconds(at));
+        }
+        assert_eq!(leases.deleted.len(), 2);
+    }
+
+    #[test]
+    fn leases_of_others_are_not_kept_whole() {
+        let binding = lightship_edge::lease::binding(&held("web", 1)).unwrap();
+        let mut stands_by = binding.clone();
+        stands_by.order.standbys.push("node-2".into());
+        for (node, says, is_whole) in [
+            ("node-1", Some(&binding), true),
+            ("node-2", Some(&stands_by), true),
+            ("node-2", Some(&binding), false),
+            ("node-2", None, true),
+        ] {
+            let mut leases = Leases::default();
+            leases.keep(group("web"), held("web", 1), says, &node.into());
+            let kept = leases.get(&group("web")).unwrap();
+            assert_eq!(kept.lease.is_some(), is_whole, "{node}, {says:?}");
+            assert_eq!(kept.version, Version::of(&held("web", 1)));
+        }
+    }
+}
