@@ -36,6 +36,8 @@ struct Tally {
     /// Lost when the fault was mended.
     lost_later: usize,
     stale: usize,
+    /// Answers beside the new holder's by a node that was deaf when that one claimed, until it claimed again.
+    unheard: usize,
     wandered: usize,
     round_trips: Vec<Duration>,
     slowest: Option<(Duration, String)>,
@@ -120,6 +122,10 @@ fn figures(fault: Fault, tally: &Tally) -> Vec<Figure> {
         count("questions nobody answered", tally.lost),
         count("questions nobody answered when it was mended", tally.lost_later),
         count("answers by a deposed node after the claim", tally.stale),
+        count(
+            "answers by a deposed node that no claim had reached yet",
+            tally.unheard,
+        ),
         count("addresses that moved more than once", tally.wandered),
         count("runs that came to nothing", tally.unready),
         Figure::alone(
@@ -174,7 +180,14 @@ fn once(scene: &Scene, fault: Fault, tally: &mut Tally) -> Result<()> {
             .iter()
             .map(|one| one.lost)
             .sum::<usize>();
-        tally.stale += record.stale(from, settled, FLOOD).len();
+        let all = record.stale(from, settled, FLOOD).len();
+        let stale = if fault.deafens() {
+            record.stale(from, mended, FLOOD).len() + record.stale_since(mended, settled, FLOOD).len()
+        } else {
+            all
+        };
+        tally.stale += stale;
+        tally.unheard += all.saturating_sub(stale);
         tally.wandered += usize::from(record.answerers(from, settled).len() > 2);
         worst = worst.max(silence.length());
         if own.contains(address) {

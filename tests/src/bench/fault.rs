@@ -66,6 +66,14 @@ impl Fault {
         )
     }
 
+    /// Whether the victim hears no claim until it is mended.
+    pub(crate) fn deafens(self) -> bool {
+        matches!(
+            self,
+            Self::Crash | Self::Cut | Self::Uplink | Self::Pause | Self::Mass
+        )
+    }
+
     /// Whether no client may lose an answer by it: it was done on purpose, or somebody else's kernel goes on.
     pub(crate) fn costs_nothing(self) -> bool {
         self == Self::Drain || !self.moves()

@@ -158,7 +158,18 @@ impl Record {
     /// reaches the client and the deposed node in one flood of the switch; `grace` is for that flood alone.
     #[must_use]
     pub fn stale(&self, from: Duration, to: Duration, grace: Duration) -> Vec<Answer> {
-        let mut claims = self.claims.iter().peekable();
+        self.stale_by(&self.claims, from, to, grace)
+    }
+
+    /// The same by the claims made since `from` alone: for a node that could hear none before.
+    #[must_use]
+    pub fn stale_since(&self, from: Duration, to: Duration, grace: Duration) -> Vec<Answer> {
+        let heard = self.claims.partition_point(|claim| claim.at < from);
+        self.stale_by(&self.claims[heard..], from, to, grace)
+    }
+
+    fn stale_by(&self, claims: &[Claim], from: Duration, to: Duration, grace: Duration) -> Vec<Answer> {
+        let mut claims = claims.iter().peekable();
         let mut rightful: Option<Claim> = None;
         let mut stale = Vec::new();
         for question in &self.questions {
@@ -339,6 +350,14 @@ mod tests {
         record.claims.push(claim(15, B, 2));
         assert_eq!(record.stale(ms(0), ms(1000), ms(0)).len(), 3);
         assert_eq!(record.doubly_answered(ms(0), ms(1000)), 1);
+    }
+
+    #[test]
+    fn an_answer_of_who_could_not_hear_the_claim_is_stale_only_after_the_next() {
+        let mut record = record("aaaaaa");
+        record.claims = vec![claim(5, B, 2), claim(35, B, 2)];
+        assert_eq!(record.stale(ms(20), ms(1000), ms(0)).len(), 4);
+        assert_eq!(record.stale_since(ms(20), ms(1000), ms(0)).len(), 2);
     }
 
     #[test]
