@@ -22,6 +22,8 @@ pub const ADDRESS_CONFLICT: &str = "AddressConflict";
 pub const FENCED: &str = "Fenced";
 /// Service: a former holder goes on answering because the new one does not.
 pub const LINGERS: &str = "Lingers";
+/// Service: the node that holds its address cannot be made to answer; the message says why.
+pub const NOT_ANSWERED: &str = "NotAnswered";
 /// Service: a standby took over from a silent holder.
 pub const CLAIMED: &str = "Claimed";
 

@@ -37,6 +37,9 @@ pub enum AnnounceError {
     /// Another node has the address now.
     #[error("failed to announce {0}: it was yielded to {1}")]
     Yielded(Entry, MacAddress),
+    /// The kernel does not answer for it: nobody is to be led here.
+    #[error("failed to announce {0}: it is not answered here")]
+    Unanswered(Entry),
     /// Not sent.
     #[error("failed to announce {0}")]
     Send(Entry, #[source] Errno),

@@ -67,11 +67,15 @@ impl Datapath {
             Action::JoinGroup(group) => self.groups.join(group)?,
             Action::LeaveGroup(group) => self.groups.leave(group)?,
             Action::Announce(entry, mac, order) => {
-                self.refuse_if_yielded(entry)?;
+                self.refuse_unless_answered(entry)?;
                 self.announcer.announce(entry, mac, order)?;
             }
             Action::Detach(interface) => attach::detach(&self.pins, interface)?,
-            Action::Attach(interface) => self.attach(interface)?,
+            Action::Attach(interface) => {
+                self.unattached.insert(interface);
+                self.attach(interface)?;
+                self.unattached.remove(&interface);
+            }
             Action::Replace(interface) => self.replace(interface)?,
         }
         Ok(())
@@ -81,9 +85,9 @@ impl Datapath {
     /// order. For a machine that resumed and does not know yet.
     ///
     /// # Errors
-    /// If the entry yielded meanwhile, its interface has no known hardware address, or the frame is not sent.
+    /// If the entry is not there or yielded meanwhile, its interface has no known hardware address, or the frame is not sent.
     pub fn claim_to(&self, entry: Entry, order: Order, to: MacAddress) -> Result<(), ExecuteError> {
-        self.refuse_if_yielded(entry)?;
+        self.refuse_unless_answered(entry)?;
         let mac = self
             .maps
             .mac(entry.interface)?
@@ -92,11 +96,15 @@ impl Datapath {
         Ok(())
     }
 
-    /// A schedule may not have heard yet that the entry is another's, and would lead clients back here.
-    fn refuse_if_yielded(&self, entry: Entry) -> Result<(), ExecuteError> {
-        match self.maps.fence(entry)?.standing() {
-            Some(tombstone) => Err(AnnounceError::Yielded(entry, tombstone.mac).into()),
-            None => Ok(()),
+    /// Whoever hears of an address here asks here from then on. A plan announces right behind the entry, which may have
+    /// failed; and a schedule may not have heard yet that the entry is another's.
+    fn refuse_unless_answered(&self, entry: Entry) -> Result<(), ExecuteError> {
+        if let Some(tombstone) = self.maps.fence(entry)?.standing() {
+            return Err(AnnounceError::Yielded(entry, tombstone.mac).into());
         }
+        if self.unattached.contains(&entry.interface) || !self.maps.has(entry)? {
+            return Err(AnnounceError::Unanswered(entry).into());
+        }
+        Ok(())
     }
 }

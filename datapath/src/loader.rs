@@ -1,7 +1,10 @@
 //! Opening the data path: checks the host, loads the program beside whatever runs, adopts the pinned maps, and puts the
 //! new program into the links that are there, each atomically. Frames are answered throughout.
 
-use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet, fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::PathBuf,
+    time::Duration,
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -13,6 +16,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::{
     announce::{AnnounceError, Announcer},
     attach::{self, AttachError},
+    entry::InterfaceIndex,
     groups::{GroupError, Groups},
     host::{self, HostError, Way},
     maps::{self, Maps, MapsError, Shared},
@@ -68,6 +72,8 @@ pub struct Datapath {
     pub(crate) shared: Shared,
     pub(crate) program_id: u32,
     pub(crate) way: Way,
+    /// Interfaces to which the program could not be attached.
+    pub(crate) unattached: BTreeSet<InterfaceIndex>,
     wakeups: Option<Wakeups>,
 }
 
@@ -105,6 +111,7 @@ impl Datapath {
             pins,
             program_id,
             way,
+            unattached: BTreeSet::new(),
             wakeups: Some(wakeups),
         })
     }

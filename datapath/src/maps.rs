@@ -166,6 +166,14 @@ impl Maps {
         }
     }
 
+    /// Whether an entry is there to be answered.
+    pub(crate) fn has(&self, entry: Entry) -> Result<bool, MapsError> {
+        match entry.key() {
+            Key::V4(key) => self.v4.has(&key),
+            Key::V6(key) => self.v6.has(&key),
+        }
+    }
+
     pub(crate) fn fence(&self, entry: Entry) -> Result<Fence, MapsError> {
         match entry.key() {
             Key::V4(key) => self.v4.fence(&key),

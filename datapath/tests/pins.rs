@@ -15,11 +15,15 @@ use aya::maps::{Array, HashMap};
 use lightship_abi::names::{
     HOLDS_V4, INTERFACES, OUTCOMES_V4, RESPONDER_V4, RESPONDER_V6, SUFFIXES_V4, TOMBSTONES_V4, YIELDED_V4,
 };
-use lightship_datapath::{Datapath, OpenError, Options, cleanup, maps, plan::Action};
+use lightship_datapath::{
+    Datapath, Entry, InterfaceIndex, MacAddress, OpenError, Options, cleanup, maps, plan::Action,
+};
 use sandbox::{
     BPFFS, Station,
-    agent::{HOLD, SOON, VIP, VIP6, ask, desired, desired_of, entry, open, programs_on, reconcile, vip},
-    enter, joined_groups, pinned,
+    agent::{
+        HOLD, SOON, VIP, VIP6, ask, desired, desired_of, entry, near, open, programs_on, reconcile, vip,
+    },
+    enter, joined_groups, mac_of, pinned,
 };
 
 #[test]
@@ -134,9 +138,46 @@ fn a_map_of_another_capacity_is_adopted_and_a_full_one_says_so() {
     let mut datapath = open();
     assert_eq!(maps::list(Path::new(BPFFS)).expect("a list")[0].capacity, 1);
     let second = entry(Ipv4Addr::new(10, 0, 10, 1));
-    let failures = datapath.execute(&[Action::AddEntry(vip(), HOLD), Action::AddEntry(second, HOLD)]);
-    let said = failures.first().expect("a failure").to_string();
-    assert!(failures.len() == 1 && said.contains("it is full"), "{said}");
+    let mac = MacAddress(mac_of("near"));
+    let failures = datapath.execute(&[
+        Action::SetMac(near(), mac),
+        Action::Attach(near()),
+        Action::AddEntry(vip(), HOLD),
+        Action::Announce(vip(), mac, HOLD.order),
+        Action::AddEntry(second, HOLD),
+        Action::Announce(second, mac, HOLD.order),
+    ]);
+    let said: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    assert!(
+        said.len() == 2 && said[0].contains("it is full") && said[1].ends_with("it is not answered here"),
+        "{said:?}"
+    );
+    let claim = datapath.claim_to(second, HOLD.order, mac).expect_err("no claim");
+    assert!(claim.to_string().ends_with("it is not answered here"), "{claim}");
+    let failures = datapath.execute(&[
+        Action::RemoveEntry(vip()),
+        Action::AddEntry(second, HOLD),
+        Action::Announce(second, mac, HOLD.order),
+    ]);
+    assert!(failures.is_empty(), "there is room: {failures:?}");
+}
+
+#[test]
+fn where_no_program_could_be_attached_nothing_is_announced() {
+    enter();
+    let mut datapath = open();
+    let interface = InterfaceIndex(4_000_000);
+    let (entry, mac) = (Entry { interface, ..vip() }, MacAddress(mac_of("near")));
+    let failures = datapath.execute(&[
+        Action::Attach(interface),
+        Action::AddEntry(entry, HOLD),
+        Action::Announce(entry, mac, HOLD.order),
+    ]);
+    let said: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    assert!(
+        said.len() == 2 && said[1].ends_with("it is not answered here"),
+        "{said:?}"
+    );
 }
 
 #[test]

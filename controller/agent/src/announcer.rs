@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::host::Kernel;
 use crate::inventory;
 use crate::metrics::{AddressMetrics, Metrics};
+use crate::node::Audit;
 use crate::standing::Standing;
 use crate::traces::Traces;
 use crate::wanted::{Ground, wanted};
@@ -34,6 +35,8 @@ pub(crate) struct Announcer {
     devices: Vec<Device>,
     desired: Desired,
     leaving: BTreeSet<Entry>,
+    /// What the kernel could not be told to answer when it was last brought in step.
+    refused: BTreeSet<Entry>,
     schedule: Schedule<InterfaceIndex, IpAddr>,
     /// Tombstones that were told already.
     told: BTreeMap<Entry, Tombstone>,
@@ -61,6 +64,7 @@ impl Announcer {
                 view: View::Partial,
             },
             leaving: BTreeSet::new(),
+            refused: BTreeSet::new(),
             schedule: Schedule::new(announce_interval),
             told: BTreeMap::new(),
         }
@@ -127,13 +131,14 @@ impl Announcer {
     }
 
     /// Fetches what is, decides what should be, and carries out the difference. Where the kernel yielded to a claim, that is
-    /// told before; what the kernel holds then, afterwards.
+    /// told before; what the kernel holds then, afterwards. What it refused is not announced, and worth another look at once
+    /// if something else made room meanwhile.
     pub(crate) fn reconcile(
         &mut self,
         standing: &mut Standing,
         traces: &mut Traces,
         now: Instant,
-    ) -> Result<(), Error> {
+    ) -> Result<Audit, Error> {
         let observed = self.kernel.observe().map_err(Error::Observe)?;
         self.tell_yields(standing, &observed, now);
         let revision = standing.revision();
@@ -155,24 +160,47 @@ impl Announcer {
         (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
         self.pace(&mut actions, now);
         let failures = self.carry_out_traced(&actions, traces);
-        standing.carried_out(revision, self.refused(&failures));
+        let refused = self.refused(&failures);
+        self.refused = refused.keys().copied().collect();
+        let refusals = refused
+            .into_iter()
+            .map(|(entry, why)| ((NicIndex(entry.interface.0), entry.address), why));
+        standing.carried_out(revision, refusals.collect());
+        let Self {
+            schedule, refused, ..
+        } = self;
+        schedule.retain(|interface, address| {
+            let (address, interface) = (*address, *interface);
+            !refused.contains(&Entry { address, interface })
+        });
         traces.in_step(now);
-        self.metrics.holds(self.desired.entries.len());
-        Ok(())
+        self.metrics.holds(self.desired.entries.len(), self.refused.len());
+        Ok(if self.refused.is_empty() || !made_room(&actions, &failures) {
+            Audit::IfChanged
+        } else {
+            Audit::Now
+        })
     }
 
-    /// The addresses that the kernel does not answer for, because it could not be told to.
-    fn refused(&self, failures: &[Failure]) -> BTreeSet<(NicIndex, IpAddr)> {
-        let concerns = |entry: &Entry, failure: &Failure| match failure.action {
-            Action::AddEntry(one, _) | Action::SetHold(one, _) => one == *entry,
-            Action::Attach(interface) | Action::SetMac(interface, _) => interface == entry.interface,
-            _ => false,
-        };
-        let entries = self.desired.entries.keys();
-        entries
-            .filter(|entry| failures.iter().any(|failure| concerns(entry, failure)))
-            .map(|entry| (NicIndex(entry.interface.0), entry.address))
-            .collect()
+    /// The entries that the kernel does not answer for, because it could not be told to, and why.
+    fn refused(&self, failures: &[Failure]) -> BTreeMap<Entry, String> {
+        let (mut entries, mut interfaces) = (BTreeMap::new(), BTreeMap::new());
+        for failure in failures {
+            match failure.action {
+                Action::AddEntry(entry, _) | Action::SetHold(entry, _) => {
+                    entries.insert(entry, failure);
+                }
+                Action::Attach(interface) | Action::SetMac(interface, _) => {
+                    interfaces.insert(interface, failure);
+                }
+                _ => {}
+            }
+        }
+        let concerned = self.desired.entries.keys().filter_map(|entry| {
+            let failure = entries.get(entry).or_else(|| interfaces.get(&entry.interface))?;
+            Some((*entry, failure.to_string()))
+        });
+        concerned.collect()
     }
 
     /// Leaves of the planned announcements those for which there is room now: they stay where they are, right behind the entry
@@ -284,10 +312,20 @@ impl Announcer {
         failed
     }
 
+    /// Whether an action is about an entry of which it was told already that the kernel refuses it.
+    fn was_refused(&self, action: &Action) -> bool {
+        match action {
+            Action::AddEntry(entry, _) | Action::SetHold(entry, _) | Action::Announce(entry, ..) => {
+                self.refused.contains(entry)
+            }
+            _ => false,
+        }
+    }
+
     fn carry_out(&mut self, actions: &[Action]) -> Vec<Failure> {
         for action in actions {
             match action {
-                Action::AddEntry(entry, _) => info!(%entry, "answers"),
+                Action::AddEntry(entry, _) if !self.refused.contains(entry) => info!(%entry, "answers"),
                 Action::RemoveEntry(entry) => info!(%entry, "answers no more"),
                 Action::Attach(interface) => info!(%interface, "attaches the responder"),
                 Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
@@ -304,6 +342,10 @@ impl Announcer {
         let failures = self.kernel.execute(actions);
         for failure in &failures {
             let error = failure as &dyn std::error::Error;
+            if self.was_refused(&failure.action) {
+                debug!(error, action = ?failure.action, "the kernel was not changed again");
+                continue;
+            }
             warn!(error, action = ?failure.action, "the kernel was not changed; it is tried again");
         }
         let is_announcement = |action: &&Action| matches!(action, Action::Announce(..));
@@ -319,6 +361,14 @@ impl Announcer {
     }
 }
 
+/// Whether an entry went that was there: it made room for another, for what goes comes last.
+fn made_room(actions: &[Action], failures: &[Failure]) -> bool {
+    let goes = |action: &Action| matches!(action, Action::RemoveEntry(_));
+    let planned = actions.iter().filter(|action| goes(action)).count();
+    let failed = failures.iter().filter(|failure| goes(&failure.action)).count();
+    planned > failed
+}
+
 /// What the program tells of a conflict, in the watch's words.
 pub(crate) fn conflict(wakeup: &Wakeup) -> Heard {
     Heard {
@@ -327,3 +377,6 @@ pub(crate) fn conflict(wakeup: &Wakeup) -> Heard {
         address: wakeup.entry.address,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,9 +29,10 @@ impl Findings {
         }
     }
 
-    /// What the heartbeat carries now.
-    pub(crate) fn carried(&mut self, now: Instant) -> Vec<Finding> {
-        self.carried.retain(|(seen, _)| now - *seen < CARRIED);
+    /// What the heartbeat carries now; `stands` says whether a sight is so still, and nothing of those of a moment.
+    pub(crate) fn carried(&mut self, stands: impl Fn(&Sight) -> Option<bool>, now: Instant) -> Vec<Finding> {
+        self.carried
+            .retain(|(seen, finding)| stands(&finding.saw).unwrap_or(now - *seen < CARRIED));
         self.carried.iter().map(|(_, finding)| finding.clone()).collect()
     }
 }

@@ -54,6 +54,7 @@ const SILENCES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 3.0, 15.0];
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     entries: Gauge,
+    refused: Gauge,
     frames: Family<ByOutcome, Counter>,
     address_frames: Family<ByAddress, Counter>,
     announcements: Counter,
@@ -70,6 +71,7 @@ impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             entries: Gauge::default(),
+            refused: Gauge::default(),
             frames: Family::default(),
             address_frames: Family::default(),
             announcements: Counter::default(),
@@ -85,6 +87,11 @@ impl Metrics {
             "entries",
             "Addresses answered, each interface counted",
             metrics.entries.clone(),
+        );
+        own.register(
+            "refused_entries",
+            "Addresses held here that the kernel could not be told to answer, each interface counted: they are not announced",
+            metrics.refused.clone(),
         );
         own.register(
             "frames",
@@ -134,9 +141,11 @@ impl Metrics {
         metrics
     }
 
-    /// That many entries are in the map.
-    pub(crate) fn holds(&self, entries: usize) {
-        self.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    /// That many entries should be in the map, and that many of them could not be put there.
+    pub(crate) fn holds(&self, entries: usize, refused: usize) {
+        let count = |entries: usize| i64::try_from(entries).unwrap_or(i64::MAX);
+        self.entries.set(count(entries.saturating_sub(refused)));
+        self.refused.set(count(refused));
     }
 
     /// What the responder has counted so far. Its map outlives the agent, so counters never run backwards here.
@@ -207,6 +216,7 @@ impl Metrics {
                 "claimed"
             }
             Sight::Lingers { .. } => "lingers",
+            Sight::Refused { .. } => "refused",
         };
         self.sights.get_or_create(&BySight { kind }).inc();
     }
@@ -215,7 +225,7 @@ impl Metrics {
 /// Registers every metric with a sample of each, for those who document them.
 pub fn sample(registry: &mut Registry) {
     let metrics = Metrics::register(registry);
-    metrics.holds(1);
+    metrics.holds(1, 0);
     metrics.counted(&[(Outcome::Answered, 1)].into());
     let entry = Entry {
         address: [10, 0, 10, 0].into(),

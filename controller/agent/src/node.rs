@@ -98,7 +98,10 @@ impl Node {
             let reconciled = self
                 .announcer
                 .reconcile(&mut self.standing, &mut self.traces, now);
-            log(reconciled);
+            let audit = reconciled.unwrap_or_else(|error| {
+                log(Err(error));
+                Audit::IfChanged
+            });
             self.perform(wire, now);
             let done = clock.now();
             let rest = if now >= self.step.quiet {
@@ -108,7 +111,7 @@ impl Node {
             };
             self.step = Step {
                 carried_out,
-                is_asked: false,
+                is_asked: audit == Audit::Now,
                 rests: done + rest,
                 quiet: done + LONGEST_REST,
                 was_complete: is_complete,
@@ -274,7 +277,7 @@ impl Node {
     /// Puts inventory and findings into the heartbeat.
     pub(crate) fn publish(&mut self, now: Instant) {
         let mut inventory = self.announcer.inventory();
-        inventory.findings = self.findings.carried(now);
+        inventory.findings = self.findings.carried(|saw| self.standing.stands(saw), now);
         self.inventory.send_if_modified(|known| {
             inventory.run.clone_from(&known.run);
             let is_news = *known != inventory;

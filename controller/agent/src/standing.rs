@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use lightship_core::binding::WorkOrder;
+use lightship_core::finding::Sight;
 use lightship_core::members::Members;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
@@ -68,9 +69,15 @@ impl Standing {
         self.watch.revision()
     }
 
-    /// The kernel holds by now what was to be answered at a revision, all but what it `refused`.
-    pub(crate) fn carried_out(&mut self, revision: u64, refused: BTreeSet<(NicIndex, IpAddr)>) {
-        self.watch.carried_out(revision, refused);
+    /// The kernel holds by now what was to be answered at a revision, all but what it `refused`, and why.
+    pub(crate) fn carried_out(&mut self, revision: u64, refused: BTreeMap<(NicIndex, IpAddr), String>) {
+        let actions = self.watch.carried_out(revision, refused);
+        self.actions.extend(actions);
+    }
+
+    /// Whether what was seen is so still; `None` of what was seen at a moment.
+    pub(crate) fn stands(&self, saw: &Sight) -> Option<bool> {
+        self.watch.stands(saw)
     }
 
     /// The members as last told.

@@ -60,6 +60,16 @@ pub enum Sight {
         /// The node that should answer.
         to: NodeName,
     },
+    /// The kernel cannot be made to answer for an address held here: it is neither announced nor claimed. Carried as long
+    /// as that is so.
+    Refused {
+        /// The address.
+        address: IpAddr,
+        /// The interface.
+        interface: String,
+        /// What failed, and what to do.
+        why: String,
+    },
 }
 
 /// Who decided that a claim holds.

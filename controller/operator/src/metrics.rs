@@ -168,7 +168,7 @@ impl Metrics {
         );
         own.register(
             "findings",
-            "What agents saw on the wire: conflict, fence, lingers",
+            "What agents saw on the wire: conflict, fence, lingers, refused",
             metrics.findings.clone(),
         );
         metrics

@@ -127,6 +127,10 @@ impl<K: Pod + Ord> Family<K> {
         absent_is_fine(self.tombstones.remove(key), self.names.tombstones)
     }
 
+    pub(super) fn has(&self, key: &K) -> Result<bool, MapsError> {
+        Ok(found(self.responder.get(key, 0), self.names.responder)?.is_some())
+    }
+
     pub(super) fn fence(&self, key: &K) -> Result<Fence, MapsError> {
         let hold = found(self.holds.get(key, 0), self.names.holds)?;
         let tombstone = found(self.tombstones.get(key, 0), self.names.tombstones)?;

@@ -53,7 +53,8 @@ impl World {
         self.execute(node);
         let rest = self.dice.between(MS, LONGEST_REST);
         let agent = self.nodes[node].agent.as_mut().unwrap();
-        agent.watch.carried_out(revision, BTreeSet::new());
+        let told = agent.watch.carried_out(revision, BTreeMap::new());
+        assert_eq!(told, [], "nothing is refused");
         (agent.step.carried_out, agent.step.rests) = (revision, now + rest);
         self.bring_in_line(node);
     }

@@ -251,6 +251,17 @@ impl World {
                 );
                 ("lingers", Note::warning(event::LINGERS, message))
             }
+            Sight::Refused {
+                address,
+                interface,
+                why,
+            } => {
+                let message = format!(
+                    "Node {node} holds {address} and cannot be made to answer for it on {interface}, where it is not \
+                     announced: {why}"
+                );
+                ("refused", Note::warning(event::NOT_ANSWERED, message))
+            }
             Sight::Claimed { from, .. } => (
                 "claim",
                 Note::normal(event::CLAIMED, format!("Node {node} took over from {from}")),

@@ -232,24 +232,37 @@ fn agent(view: &View<'_>, node: &NodeName) -> Vec<Step> {
         .inventory(node)
         .into_iter()
         .flat_map(|inventory| &inventory.findings);
-    let mut told: Vec<String> = Vec::new();
-    for finding in findings.filter(|finding| finding.service.as_ref() == Some(view.id)) {
-        if let Sight::Conflict {
+    let of_service = findings.filter(|finding| finding.service.as_ref() == Some(view.id));
+    for step in of_service.filter_map(|finding| seen(node, &finding.saw)) {
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+/// What of an agent's findings bears on whether clients reach the address.
+fn seen(node: &NodeName, saw: &Sight) -> Option<Step> {
+    match saw {
+        Sight::Conflict {
             address,
             interface,
             mac,
-        } = &finding.saw
-        {
+        } => {
             let found =
                 format!("on {interface} of {node} another station, {mac}, said that it has {address}");
-            if !told.contains(&found) {
-                told.push(found);
-            }
+            let remedy = "find that station by its hardware address and take the address from it, or take the address out of the pool";
+            Some(Step::note("agent", found, Some(remedy.to_owned())))
         }
+        Sight::Refused {
+            address,
+            interface,
+            why,
+        } => Some(Step::wrong(
+            "agent",
+            format!("{node} cannot be made to answer for {address} on {interface}: {why}"),
+            format!("let another node hold it: lightship drain {node}"),
+        )),
+        _ => None,
     }
-    steps.extend(told.into_iter().map(|found| {
-        let remedy = "find that station by its hardware address and take the address from it, or take the address out of the pool";
-        Step::note("agent", found, Some(remedy.to_owned()))
-    }));
-    steps
 }

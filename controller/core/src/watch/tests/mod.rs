@@ -140,7 +140,8 @@ impl Scene {
         while self.now < end {
             self.now += 1;
             if self.is_prompt {
-                self.watch.carried_out(self.watch.revision(), BTreeSet::new());
+                let told = self.watch.carried_out(self.watch.revision(), BTreeMap::new());
+                assert_eq!(told, []);
             }
             let due = self.watch.next_tick().is_some_and(|due| due <= at(self.now));
             if due {

@@ -340,3 +340,19 @@ fn findings_are_told_once_and_those_of_before_never() {
     other.beat("node-4", &json!([conflict(2), conflict(3)]));
     assert_eq!(other.told().len(), 1);
 }
+
+#[test]
+fn an_address_that_its_holder_cannot_answer_for_is_told_with_what_to_do() {
+    let mut scene = Scene::new(&[("a", &["192.0.2.7"])]);
+    let refused = json!({"number": 1, "service": {"namespace": "default", "name": "a"}, "saw": {
+        "kind": "refused", "address": "192.0.2.7", "interface": "eth0", "why": "the map is full: give it room",
+    }});
+    scene.beat("node-1", &json!([refused]));
+    assert_eq!(
+        scene.told(),
+        [
+            "NotAnswered: Node node-1 holds 192.0.2.7 and cannot be made to answer for it on eth0, where it is not announced: \
+             the map is full: give it room"
+        ]
+    );
+}
