@@ -344,5 +344,4 @@ fn removals<'a>(
 }
 
 #[cfg(test)]
-#[path = "plan/tests.rs"]
 mod tests;

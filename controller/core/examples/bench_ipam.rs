@@ -16,7 +16,7 @@
 //! on the wall. Every measurement is a process of its own, so that none pays for the heap that another left; those of a
 //! figure and of its yardstick take turns. A figure is the median of several, with the least and the most.
 //!
-//! `--json FILE` writes a list of `{figure, value, unit, yardstick, ratio}`.
+//! `--json FILE` writes a list of `{figure, value, unit, yardstick, ratio}`; `hack/bench ipam` keeps it with its circumstances.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "bench_ipam/measure.rs"]

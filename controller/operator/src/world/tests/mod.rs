@@ -2,6 +2,7 @@
 
 mod answers;
 mod bad_input;
+mod bad_specs;
 mod bindings;
 mod gateways;
 mod leases;
