@@ -26,6 +26,10 @@ use crate::standing::Standing;
 use crate::traces::Traces;
 use crate::wanted::{Ground, wanted};
 
+/// How long a binding that was handed over is answered before it is claimed. A question that was under way to both as this node
+/// began to answer must not reach the former holder behind the claim, which makes it silent, and this node before its entry.
+const OVERTAKING: Duration = Duration::from_millis(5);
+
 /// Keeps the kernel in step with what this node answers for.
 pub(crate) struct Announcer {
     selection: Selection,
@@ -158,7 +162,7 @@ impl Announcer {
         let wanted = wanted(standing.answers(), sure, kernel_time, ground);
         let mut actions = plan(&wanted.desired, &observed);
         (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
-        self.pace(&mut actions, now);
+        self.pace(&mut actions, &wanted.handed_over, now);
         let failures = self.carry_out_traced(&actions, traces);
         let refused = self.refused(&failures);
         self.refused = refused.keys().copied().collect();
@@ -205,7 +209,7 @@ impl Announcer {
 
     /// Leaves of the planned announcements those for which there is room now: they stay where they are, right behind the entry
     /// whose claim they carry. Others that are due too go last, the rest when [`Self::announce`] comes to them.
-    fn pace(&mut self, actions: &mut Vec<Action>, now: Instant) {
+    fn pace(&mut self, actions: &mut Vec<Action>, handed_over: &BTreeSet<Entry>, now: Instant) {
         let Self {
             desired,
             leaving,
@@ -219,7 +223,12 @@ impl Announcer {
             if let Action::Announce(entry, ..) = action
                 && is_announced(entry)
             {
-                schedule.taken(entry.interface, entry.address, now);
+                let overtaking = if handed_over.contains(entry) {
+                    OVERTAKING
+                } else {
+                    Duration::ZERO
+                };
+                schedule.taken(entry.interface, entry.address, now + overtaking);
             }
         }
         for entry in desired.entries.keys().filter(|entry| is_announced(entry)) {

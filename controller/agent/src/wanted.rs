@@ -33,6 +33,8 @@ pub(crate) struct Wanted {
     pub(crate) desired: Desired,
     /// Entries of bindings that went elsewhere: they are answered, and no longer announced.
     pub(crate) leaving: BTreeSet<Entry>,
+    /// Entries that their former holder answers too until it hears of this one.
+    pub(crate) handed_over: BTreeSet<Entry>,
 }
 
 /// Lays what this node answers for over its devices; `kernel_time` turns a moment into the kernel's time.
@@ -53,7 +55,7 @@ pub(crate) fn wanted<'a>(
         .filter(|(_, interface)| interface.mac.is_some() && interface.link == LinkState::Up)
         .collect();
     let mut entries = BTreeMap::new();
-    let mut leaving = BTreeSet::new();
+    let (mut leaving, mut handed_over) = (BTreeSet::new(), BTreeSet::new());
     for answer in answers {
         let confirmed = answer.confirmed.map_or(Confirmation::Unconfirmed, |read| {
             Confirmation::After(kernel_time(read))
@@ -78,6 +80,9 @@ pub(crate) fn wanted<'a>(
                 if answer.part == Part::Leaver {
                     leaving.insert(entry);
                 }
+                if answer.former.is_some() {
+                    handed_over.insert(entry);
+                }
             }
         }
     }
@@ -101,7 +106,11 @@ pub(crate) fn wanted<'a>(
         },
         view: ground.view,
     };
-    Wanted { desired, leaving }
+    Wanted {
+        desired,
+        leaving,
+        handed_over,
+    }
 }
 
 /// The stations whose claims count already.
@@ -159,12 +168,14 @@ mod tests {
 
     fn lay(part: Part, targets: &[Target], devices: &[Device], view: View, observed: &Observed) -> Wanted {
         let primary = ServiceId::new("default", "web");
+        let former = (part == Part::Holder).then(|| "node-2".into());
         let answer = Answer {
             primary: &primary,
             part,
             order: Order::of_holder(3),
             targets,
             confirmed: None,
+            former: former.as_ref(),
         };
         let answers = (!targets.is_empty()).then_some(answer);
         let (selection, members) = (Selection::Automatic, Members::default());
@@ -254,6 +265,17 @@ mod tests {
                 .len()
         };
         assert_eq!((leaving(Part::Leaver), leaving(Part::Holder)), (2, 0));
+    }
+
+    #[test]
+    fn what_the_former_holder_answers_too_is_told_apart() {
+        let (named, devices) = (targets(&["^eth"]), [device(2, "eth0")]);
+        let handed_over = |part| {
+            lay(part, &named, &devices, View::Complete, &Observed::default())
+                .handed_over
+                .len()
+        };
+        assert_eq!((handed_over(Part::Holder), handed_over(Part::Usurper)), (2, 0));
     }
 
     #[test]

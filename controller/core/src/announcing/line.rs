@@ -70,7 +70,7 @@ impl<K: Ord + Clone> Line<K> {
         }
     }
 
-    pub(super) fn take(&mut self, key: K, now: Instant) {
+    pub(super) fn take(&mut self, key: K, from: Instant) {
         let known = self.planned.get(&key).copied();
         // Whose first announcement waits already keeps its place.
         if known.is_some_and(|known| known.class == Class::First) {
@@ -78,7 +78,7 @@ impl<K: Ord + Clone> Line<K> {
         }
         let taken = Planned {
             class: Class::First,
-            due: now,
+            due: from,
             begun: None,
             phase: known.map_or_else(|| self.next_phase(), |known| known.phase),
         };

@@ -40,9 +40,9 @@ impl<I: Ord + Clone, K: Ord + Clone> Schedule<I, K> {
         }
     }
 
-    /// The address was taken over: it is to be announced at once, and repeated.
-    pub fn taken(&mut self, interface: I, key: K, now: Instant) {
-        self.line(interface).take(key, now);
+    /// The address was taken over: it is to be announced from that moment on, and repeated.
+    pub fn taken(&mut self, interface: I, key: K, from: Instant) {
+        self.line(interface).take(key, from);
     }
 
     /// The address was found held, from an earlier run: only the low rate applies. Nothing changes for one that is known.

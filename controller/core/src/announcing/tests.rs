@@ -119,6 +119,14 @@ fn what_is_repeated_leaves_room_for_a_takeover() {
 }
 
 #[test]
+fn a_takeover_that_is_to_wait_waits_and_is_repeated_from_then_on() {
+    let mut schedule = schedule();
+    schedule.taken(NIC, 0, at(5));
+    assert_eq!(schedule.next_due(), Some(at(5)));
+    assert_eq!(milliseconds(&run(&mut schedule, 3000)), [5, 55, 155, 505, 2005]);
+}
+
+#[test]
 fn repetitions_whose_time_has_passed_are_not_made_up_for() {
     let mut schedule = taken(0..1);
     assert_eq!(schedule.take_due(at(30)), [(NIC, 0)]);

@@ -9,7 +9,7 @@ use super::group::{Api, Claim, Fence, Group, LOOK_INTERVAL, Leaving, Usurped};
 use super::view::{GroupView, Target};
 use super::{Action, Heard, Watch, Yielded};
 use crate::finding::Sight;
-use crate::names::ServiceId;
+use crate::names::{NodeName, ServiceId};
 use crate::time::Instant;
 
 /// Why this node answers for a group.
@@ -36,6 +36,8 @@ pub struct Answer<'a> {
     pub targets: &'a [Target],
     /// When a read of the lease was started that confirmed it although a claim beats it: nobody answers by that claim.
     pub confirmed: Option<Instant>,
+    /// Who held it before the operator moved it, and answers until it hears this node's claim.
+    pub former: Option<&'a NodeName>,
 }
 
 impl Answer<'_> {
@@ -75,12 +77,14 @@ impl Watch {
             (Part::Leaver, leaving.order, &leaving.targets)
         };
         let confirmed = group.fence.and_then(|fence| fence.resumed);
+        let former = group.view.former.as_ref().filter(|_| part == Part::Holder);
         Some(Answer {
             primary,
             part,
             order,
             targets,
             confirmed,
+            former,
         })
     }
 
