@@ -29,7 +29,13 @@ pub(crate) enum Part {
 }
 
 /// Measures these parts, all of them when none is named.
-pub(crate) fn run(runtime: &Runtime, services: u32, parts: &[Part], report: &mut Report) -> Result<()> {
+pub(crate) fn run(
+    runtime: &Runtime,
+    services: u32,
+    rounds: usize,
+    parts: &[Part],
+    report: &mut Report,
+) -> Result<()> {
     let parts = if parts.is_empty() {
         Part::value_variants()
     } else {
@@ -38,7 +44,7 @@ pub(crate) fn run(runtime: &Runtime, services: u32, parts: &[Part], report: &mut
     for part in parts {
         let lab = bare_lab()?;
         let measured = match part {
-            Part::Wave => runtime.block_on(wave::measure(&lab, services, report)),
+            Part::Wave => runtime.block_on(wave::measure(&lab, services, rounds, report)),
             Part::Restart => runtime.block_on(restart(&lab, services, report)),
         };
         lab.down()?;

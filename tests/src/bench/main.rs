@@ -59,6 +59,9 @@ struct Args {
     /// Only these faults.
     #[arg(long)]
     fault: Vec<fault::Fault>,
+    /// How often the operator and the bare client of ipam-api take turns.
+    #[arg(long, default_value_t = 4)]
+    rounds: usize,
     /// Only these parts of ipam-api.
     #[arg(long)]
     part: Vec<ipam::Part>,
@@ -87,7 +90,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::begin()?;
     match args.name {
-        Name::IpamApi => ipam::run(&runtime, args.services, &args.part, &mut report)?,
+        Name::IpamApi => ipam::run(&runtime, args.services, args.rounds, &args.part, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
         Name::Soak => soak::run(
             args.minutes,

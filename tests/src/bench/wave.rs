@@ -20,13 +20,11 @@ use crate::usage::Usage;
 use crate::waiting;
 use crate::writes::{Writes, at_rest, difference, writes};
 
-/// An even number, so that as many yardsticks stand behind as before.
-const ROUNDS: usize = 4;
-
 /// With more services than this, waiting on a full pool is not measured: it takes long and shows nothing new.
 const MOST_ON_A_FULL_POOL: u32 = 10_000;
 
-pub(crate) async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Result<()> {
+/// Measures so many rounds; with an even number as many yardsticks stand behind as before.
+pub(crate) async fn measure(lab: &Lab, services: u32, times: usize, report: &mut Report) -> Result<()> {
     // The operator's own account, once it exists: an administrator would pass authorization and fair queuing unseen.
     lab.operator(Action::Start, 1)?;
     lab.operator(Action::Kill, 1)?;
@@ -48,15 +46,15 @@ pub(crate) async fn measure(lab: &Lab, services: u32, report: &mut Report) -> Re
     };
     let alone = bench.bare(0).await?;
     let mut rounds = Vec::new();
-    for number in 1..ROUNDS {
+    for number in 1..times {
         let round = bench.round(number).await?;
         bench.end()?;
         report.tell([round.figure(number)]);
         rounds.push(round);
     }
     // This one's operator goes on, to tell what it has done.
-    let last = bench.round(ROUNDS).await?;
-    report.tell([last.figure(ROUNDS)]);
+    let last = bench.round(times).await?;
+    report.tell([last.figure(times)]);
     let told = bench.told(&last.ours).await?;
     rounds.push(last);
     report.tell(summary(&rounds, services, &alone));
@@ -114,7 +112,7 @@ impl Round {
 }
 
 impl Bench<'_> {
-    /// The bare client first in every other round, in the last one too.
+    /// The bare client first in every other round.
     async fn round(&self, number: usize) -> Result<Round> {
         if number.is_multiple_of(2) {
             let bare = self.bare(2).await?;
