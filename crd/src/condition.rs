@@ -46,6 +46,8 @@ pub mod service {
     pub const REASON_ALREADY_ALLOCATED_INCOMPATIBLE: &str = "already_allocated_incompatible_service";
     /// An item of the requested addresses is no address.
     pub const REASON_BAD_REQUEST: &str = "bad_request";
+    /// Nothing is given at the moment: the definition of pools is not ours.
+    pub const REASON_DEFINITION_REPLACED: &str = "definition_replaced";
 
     /// `True` while a pool serves the service, but somebody else put addresses or names into its status that are not
     /// the pool's: they are left. Written only once there were such.

@@ -49,3 +49,8 @@ pub const BAD_SERVICE_SELECTOR: &str = "BadServiceSelector";
 
 /// Node: it reports a hardware address that another node reported first.
 pub const FOREIGN_HARDWARE_ADDRESS: &str = "ForeignHardwareAddress";
+
+/// Definition: another stands in its place, so nothing is given or taken and no status of the kind is written.
+pub const DEFINITION_REPLACED: &str = "DefinitionReplaced";
+/// Definition: ours is in place again.
+pub const DEFINITION_RESTORED: &str = "DefinitionRestored";

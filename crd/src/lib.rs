@@ -22,6 +22,7 @@ pub mod pool;
 pub mod reserved;
 mod schema;
 pub mod selector;
+pub mod standing;
 pub mod yaml;
 
 pub use block::Block;
@@ -31,3 +32,4 @@ pub use policy::{CiliumL2AnnouncementPolicy, Holder, PolicySpec, PolicyStatus};
 pub use pool::{Allocation, AllowFirstLastIps, CiliumLoadBalancerIPPool, PoolSpec, PoolStatus};
 pub use reserved::Reserved;
 pub use selector::{LabelSelector, Operator, Requirement};
+pub use standing::Standing;

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 
 use anyhow::anyhow;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use lightship_crd::{label, lease};
 use lightship_edge::Decoded;
 use lightship_operator::rehearsal::{Objects, age, lasts};
@@ -48,6 +49,7 @@ impl Cluster {
             nodes: list(Api::all(client.clone()), &everything, "nodes").await?,
             bindings: list(ours(), &of_service, "leases").await?,
             heartbeats: list(ours(), &of_agent, "leases").await?,
+            definitions: definitions(client).await,
         };
         let leader = Api::<Lease>::namespaced(client.clone(), namespace)
             .get_opt(lease::OPERATOR)
@@ -85,6 +87,16 @@ impl Cluster {
             some.join(", ")
         ))
     }
+}
+
+/// The definitions of pools and policies that are there. Who may not read them is told what they would say if they were ours.
+pub(crate) async fn definitions(client: &Client) -> Vec<CustomResourceDefinition> {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    let mut there = Vec::new();
+    for expected in lightship_crd::crds().unwrap_or_default() {
+        there.extend(api.get_opt(&expected.name_any()).await.ok().flatten());
+    }
+    there
 }
 
 /// Lists objects; what cannot be decoded is told and passed over, as the operator does.

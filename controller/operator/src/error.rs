@@ -19,6 +19,9 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The definitions that are expected could not be made.
+    #[error("failed to make the definitions to compare with: this is a mistake in Lightship, report it")]
+    Definitions(#[source] lightship_crd::definition::Error),
     /// Cilium does the same in this cluster.
     #[error("refuses to start beside Cilium: {rival}; turn it off: {}", rival.remedy())]
     BesideCilium {
@@ -81,6 +84,7 @@ impl Error {
             },
             Self::Deadline { .. } => Effect::Unknown,
             Self::List { .. }
+            | Self::Definitions(_)
             | Self::BesideCilium { .. }
             | Self::LeaderLease { .. }
             | Self::Encode { .. } => Effect::None,
@@ -101,6 +105,7 @@ impl Error {
     pub(crate) fn category(&self) -> &'static str {
         match self {
             Self::List { .. } => "list",
+            Self::Definitions(_) => "definitions",
             Self::BesideCilium { .. } => "beside_cilium",
             Self::LeaderLease { .. } => "leader_lease",
             Self::Deadline { .. } => "deadline",

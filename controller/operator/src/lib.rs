@@ -4,6 +4,7 @@
 //! fresh lists, never from what it remembers, and a leader that is stopped hands over only with no write in flight.
 
 mod bindings;
+mod definitions;
 mod error;
 mod gateways;
 mod index;
@@ -39,6 +40,7 @@ use error::Effect;
 pub use error::Error;
 
 use bindings::LeaseForm;
+use definitions::Expected;
 use leader::{Candidate, Leadership};
 use metrics::Metrics;
 pub use metrics::sample as sample_metrics;
@@ -105,6 +107,7 @@ impl Operator {
     /// When what the operator cannot work without is missing at the start: the definitions or the right to read them.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         self.check_definitions().await?;
+        let expected = Expected::new()?;
         self.check_neighbours().await?;
         let clock = Clock::start();
         let candidate = Candidate::new(
@@ -135,7 +138,9 @@ impl Operator {
             if end == End::WritesUnanswered {
                 held_back = held_back.max(clock.now() + lateness(self.options.timings.write_limit()));
             }
-            end = self.lead(clock, leadership.clone(), held_back, &stop).await;
+            end = self
+                .lead(clock, leadership.clone(), held_back, &expected, &stop)
+                .await;
             self.metrics.stands_by();
         }
         if end == End::WritesUnanswered {
@@ -213,6 +218,7 @@ impl Operator {
         clock: Clock,
         mut leadership: Leadership,
         held_back: Instant,
+        expected: &Expected,
         stop: &CancellationToken,
     ) -> End {
         let Options {
@@ -240,7 +246,7 @@ impl Operator {
             namespace.clone(),
             identity,
         );
-        let mut changes = watches::all(&self.client, &namespace, &self.metrics).ready_chunks(BATCH);
+        let mut changes = watches::all(&self.client, &namespace, expected, &self.metrics).ready_chunks(BATCH);
         let mut in_flight: JoinSet<Done> = JoinSet::new();
         let mut telling = Telling::default();
         let mut next_tally = clock.now();

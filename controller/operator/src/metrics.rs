@@ -52,6 +52,7 @@ pub(crate) struct Metrics {
     available: Family<ByPool, Real>,
     used: Family<ByPool, Real>,
     conflicting: Gauge,
+    replaced: Gauge,
     waiting: Family<ByReason, Gauge>,
     held: Family<ByNode, Gauge>,
     leader: Gauge,
@@ -67,12 +68,13 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the metrics under `lightship_operator_`.
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+    /// Nothing was counted yet, and nobody asks.
+    fn unregistered() -> Self {
+        Self {
             available: Family::default(),
             used: Family::default(),
             conflicting: Gauge::default(),
+            replaced: Gauge::default(),
             waiting: Family::default(),
             held: Family::default(),
             leader: Gauge::default(),
@@ -90,7 +92,12 @@ impl Metrics {
             // From fifty milliseconds to a minute and a half: by the wire, by the heartbeat, by hand.
             failover_seconds: Histogram::new(exponential_buckets(0.05, 1.6, 17)),
             findings: Family::default(),
-        };
+        }
+    }
+
+    /// Registers the metrics under `lightship_operator_`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::unregistered();
         let own = registry.sub_registry_with_prefix("lightship_operator");
         own.register(
             "pool_addresses_available",
@@ -106,6 +113,11 @@ impl Metrics {
             "pools_conflicting",
             "Pools that overlap another and give nothing new",
             metrics.conflicting.clone(),
+        );
+        own.register(
+            "definitions_replaced",
+            "Definitions in whose place somebody else's stand: nothing is given, and their statuses are not written",
+            metrics.replaced.clone(),
         );
         own.register(
             "services_waiting",
@@ -245,6 +257,7 @@ impl Metrics {
                 .set(whole(*services));
         }
         self.conflicting.set(whole(tally.conflicting));
+        self.replaced.set(whole(tally.replaced));
         self.waiting.clear();
         for (kind, services) in &tally.waiting {
             let reason = reason_code(*kind);
@@ -265,6 +278,7 @@ pub fn sample(registry: &mut Registry) {
         conflicting: 0,
         waiting: [(Kind::OutOfAddresses, 1)].into(),
         held: [("node-1".into(), 1)].into(),
+        replaced: 0,
     });
     metrics.decided(moment);
     metrics.undecodable("services");
@@ -315,6 +329,7 @@ mod tests {
             conflicting: 1,
             waiting: [(Kind::OutOfAddresses, 3), (Kind::Unreadable, 1)].into(),
             held: [("node-1".into(), 2)].into(),
+            replaced: 2,
         };
         metrics.leads();
         metrics.tally(&tally);
@@ -329,6 +344,7 @@ mod tests {
             "lightship_operator_pool_addresses_available{pool=\"p\"} 250.0",
             "lightship_operator_pool_addresses_used{pool=\"p\"} 6.0",
             "lightship_operator_pools_conflicting 1",
+            "lightship_operator_definitions_replaced 2",
             "lightship_operator_services_waiting{reason=\"out_of_ips\"} 3",
             "lightship_operator_services_waiting{reason=\"bad_request\"} 1",
             "lightship_operator_services_held{node=\"node-1\"} 2",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt as _;
 use lightship_core::binding::Binding;
 use lightship_core::heartbeat::Freshness;
@@ -17,11 +18,12 @@ use lightship_core::service::{DefaultClass, Handling};
 use lightship_core::time::Instant;
 use lightship_core::timing::LeaseTimings;
 use lightship_crd::gateway::Gateway;
-use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, annotation};
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, Standing, annotation};
 pub use lightship_edge::lease::bound_service;
 use lightship_edge::watch::Seen;
 
 use crate::bindings::LeaseForm;
+use crate::definitions::{Definition, Expected};
 use crate::watches::Change;
 use crate::world::World;
 
@@ -50,6 +52,8 @@ pub struct Objects {
     pub bindings: Vec<Lease>,
     /// Heartbeats of agents.
     pub heartbeats: Vec<Lease>,
+    /// The definitions of pools and policies; one that is not here is taken for ours.
+    pub definitions: Vec<CustomResourceDefinition>,
 }
 
 impl Objects {
@@ -111,10 +115,14 @@ impl Rehearsal {
             Change::Pool(Seen::Listed(objects.pools)),
             Change::Service(Seen::Listed(objects.services)),
         ];
+        let definitions = standings(&objects.definitions);
+        let definitions =
+            definitions.map(|(definition, standing)| (Change::Definition(definition, standing), NOW));
         let seen = std::iter::once(none_yet)
             .chain(beats(fresh, THROUGHOUT, NOW))
             // Behind the others: a silence between two heartbeats would count against nobody.
             .chain(beats(silent, 1, Instant::default()))
+            .chain(definitions)
             .chain(lists.map(|list| (list, NOW)));
         for (change, at) in seen {
             world.observe(change, at);
@@ -203,6 +211,17 @@ impl Rehearsal {
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         self.0.cluster()
+    }
+}
+
+/// How the definitions stand. What cannot be made cannot be compared with either, which the tests of `lightship-crd` rule out.
+fn standings(installed: &[CustomResourceDefinition]) -> [(Definition, Standing); 2] {
+    match Expected::new() {
+        Ok(expected) => expected.standings(installed),
+        Err(_) => [
+            (Definition::Pools, Standing::Ours),
+            (Definition::Policies, Standing::Ours),
+        ],
     }
 }
 

@@ -7,9 +7,10 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use lightship_crd::gateway::Gateway;
-use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, label, members};
+use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, Standing, label, members};
 use lightship_edge::watch::{Seen, forget_managers, watch};
 
+use crate::definitions::{self, Definition, Expected};
 use crate::gateways;
 use crate::index;
 use crate::metrics::Metrics;
@@ -35,10 +36,17 @@ pub(crate) enum Change {
     Endpoints(Seen<EndpointSlice>),
     /// The members object.
     Members(Seen<ConfigMap>),
+    /// Whose a definition is.
+    Definition(Definition, Standing),
 }
 
 /// Starts all watches; leases are watched in `namespace`, each kind of ours by its label.
-pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStream<'static, Change> {
+pub(crate) fn all(
+    client: &Client,
+    namespace: &str,
+    expected: &Expected,
+    metrics: &Metrics,
+) -> BoxStream<'static, Change> {
     let leases = || Api::namespaced(client.clone(), namespace);
     let of_kind = |kind| Config::default().labels(&format!("{}={kind}", label::LEASE));
     let undecodable = |kind| {
@@ -63,7 +71,8 @@ pub(crate) fn all(client: &Client, namespace: &str, metrics: &Metrics) -> BoxStr
     }
     stream::select_all([
         every!("services", Change::Service, index::service::slim),
-        every!("ciliumloadbalancerippools", Change::Pool),
+        definitions::pools(client, expected, metrics),
+        definitions::policies(client, expected),
         every!("ciliuml2announcementpolicies", Change::Policy),
         every!("nodes", Change::Node),
         every!("endpointslices", Change::Endpoints),

@@ -3,11 +3,13 @@
 mod by_address;
 mod causes;
 mod claims;
+mod definitions;
 mod endpoints;
 mod leases;
 mod members;
 mod observe;
 mod rehearsed;
+mod source;
 mod stories;
 mod strangers;
 mod succession;
@@ -26,6 +28,7 @@ use lightship_core::placement::{Cluster, Placements, Rebalancing, Scope};
 use lightship_core::selector::Labels;
 use lightship_core::service::DefaultClass;
 use lightship_core::time::Instant;
+use lightship_crd::standing::Replaced;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
 
 use by_address::ByAddress;
@@ -34,6 +37,7 @@ use claims::Claims;
 pub(crate) use claims::lateness;
 use endpoints::EndpointIndex;
 use members::Register;
+use source::Source;
 pub(crate) use stories::Count;
 use stories::Stories;
 use strangers::Strangers;
@@ -41,24 +45,11 @@ use succession::Succession;
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;
+use crate::definitions::Definition;
 use crate::index;
 use crate::index::policy::Reading;
 use crate::outbox::{Outbox, Target};
 use crate::status::Note;
-
-/// A watch that has to have listed before anything is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
-    Services,
-    Pools,
-    Policies,
-    Gateways,
-    Nodes,
-    Bindings,
-    Heartbeats,
-    Members,
-    Endpoints,
-}
 
 /// Numbers for the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +62,8 @@ pub(crate) struct Tally {
     pub(crate) waiting: BTreeMap<Kind, usize>,
     /// Services by holder.
     pub(crate) held: BTreeMap<NodeName, usize>,
+    /// Definitions that somebody else's stand in place of.
+    pub(crate) replaced: usize,
 }
 
 /// Events, and the objects they are about.
@@ -89,6 +82,8 @@ pub(crate) struct World {
     /// Which agents were fresh when last looked at.
     fresh: BTreeSet<NodeName>,
     missing: BTreeSet<Source>,
+    /// Definitions that are not ours at the moment.
+    replaced: BTreeMap<Definition, Replaced>,
     services: BTreeMap<ServiceId, Service>,
     /// The labels of Gateways for their services, by namespace and name.
     gateways: BTreeMap<(String, String), Labels>,
@@ -138,17 +133,8 @@ impl World {
             placements: Placements::default(),
             stale: Scope::Everything,
             fresh: BTreeSet::new(),
-            missing: BTreeSet::from([
-                Source::Services,
-                Source::Pools,
-                Source::Policies,
-                Source::Gateways,
-                Source::Nodes,
-                Source::Bindings,
-                Source::Heartbeats,
-                Source::Members,
-                Source::Endpoints,
-            ]),
+            missing: BTreeSet::from(Source::ALL),
+            replaced: BTreeMap::new(),
             services: BTreeMap::new(),
             gateways: BTreeMap::new(),
             shown: ByAddress::default(),
@@ -281,8 +267,9 @@ impl World {
             *held.entry(binding.holder.clone()).or_default() += 1;
         }
         let mut tally = Tally {
-            waiting: self.ipam.pending().clone(),
+            waiting: self.ipam.pending(),
             held,
+            replaced: self.replaced.len(),
             ..Tally::default()
         };
         for (name, counts, conflict) in self.ipam.counts() {

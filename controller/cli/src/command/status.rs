@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
+use lightship_crd::standing::{APPLY, Standing};
 use lightship_crd::{CiliumLoadBalancerIPPool, condition, label};
 use serde::Serialize;
 
@@ -27,6 +29,8 @@ struct Overview {
     holders: Vec<HolderRow>,
     /// Living agents of another version than this program.
     other_agents: Vec<Other>,
+    /// Definitions in whose place somebody else's stand.
+    replaced: Vec<ReplacedRow>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +47,21 @@ struct PoolRow {
 struct PendingRow {
     service: String,
     reason: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct ReplacedRow {
+    definition: String,
+    found: String,
+    remedy: &'static str,
+}
+
+impl Row for ReplacedRow {
+    const HEADINGS: &'static [&'static str] = &["DEFINITION THAT IS NOT LIGHTSHIP'S", "FOUND"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.definition.clone(), self.found.clone()]
+    }
 }
 
 impl Row for PoolRow {
@@ -76,6 +95,7 @@ pub(crate) fn run(connection: &Connection, args: StatusArgs) -> anyhow::Result<(
                 pending: pending(client.clone()).await?,
                 holders: holders(client.clone(), &connection.namespace).await?,
                 other_agents: other_agents(client.clone(), &connection.namespace).await?,
+                replaced: replaced(&cluster::definitions(&client).await),
             };
             if shown.as_ref() != Some(&overview) {
                 if shown.is_some() {
@@ -110,7 +130,28 @@ fn render(overview: &Overview, width: Width) -> String {
         let advice = "What they report may be shown wrong: `lightship doctor` says what to do.\n";
         sections.push(section(&overview.other_agents, width, "") + advice);
     }
+    if !overview.replaced.is_empty() {
+        let advice = format!("No address is given or taken away meanwhile: {APPLY}\n");
+        sections.push(section(&overview.replaced, width, "") + &advice);
+    }
     sections.join("\n")
+}
+
+fn replaced(installed: &[CustomResourceDefinition]) -> Vec<ReplacedRow> {
+    let expected = lightship_crd::crds().unwrap_or_default();
+    let both = expected.iter().filter_map(|expected| {
+        let name = expected.name_any();
+        let there = installed.iter().find(|one| one.name_any() == name)?;
+        match Standing::of(expected, there) {
+            Standing::Replaced(by) => Some(ReplacedRow {
+                definition: name,
+                found: by.to_string(),
+                remedy: APPLY,
+            }),
+            Standing::Ours | Standing::Unprotected => None,
+        }
+    });
+    both.collect()
 }
 
 async fn other_agents(client: Client, namespace: &str) -> anyhow::Result<Vec<Other>> {

@@ -51,11 +51,13 @@ pub(super) struct Tracked {
     pub(super) is_changed: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-enum Phase {
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) enum Phase {
     #[default]
     Collecting,
     Serving,
+    /// The pools cannot be believed, for this reason.
+    Frozen(String),
 }
 
 /// Addresses no pool covers any more, and until when they are kept.
@@ -81,10 +83,11 @@ impl Graces {
 
 /// Address management of a cluster.
 ///
-/// Until [`Ipam::start`] it only collects, so that nothing is allocated before every address already in use is known.
+/// Until [`Ipam::start`] it only collects, so that nothing is allocated before every address already in use is known. From
+/// [`Ipam::freeze`] until it is started again it does the same.
 #[derive(Clone, Debug, Default)]
 pub struct Ipam {
-    phase: Phase,
+    pub(super) phase: Phase,
     pub(super) pools: Pools,
     pub(super) services: Services,
     pub(super) holders: Holders,
@@ -206,6 +209,9 @@ impl Ipam {
 
     /// Ends the grace of vanished pools that is over by now.
     pub fn advance(&mut self, now: Instant) {
+        if self.is_collecting() {
+            return;
+        }
         let over = self.graces.queue.iter().take_while(|(until, _)| *until <= now);
         let ids = over.flat_map(|(_, address)| self.holders.of(*address));
         let concerned = ids.filter_map(|id| self.waiter(id)).collect();
@@ -216,7 +222,8 @@ impl Ipam {
     /// When [`Self::advance`] has something to do next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.graces.queue.first().map(|(until, _)| *until)
+        let first = self.graces.queue.first().filter(|_| !self.is_collecting());
+        first.map(|(until, _)| *until)
     }
 
     /// Services whose allocation changed since the last call, in the order it did.
@@ -246,7 +253,7 @@ impl Ipam {
         Some(Allocation {
             given: given.collect(),
             released: tracked.released.clone(),
-            verdict: tracked.verdict.clone(),
+            verdict: self.verdict(tracked),
         })
     }
 
@@ -283,16 +290,20 @@ impl Ipam {
 
     /// How many services wait, by the first thing they lack.
     #[must_use]
-    pub fn pending(&self) -> &BTreeMap<Kind, usize> {
-        self.waiting.counts()
+    pub fn pending(&self) -> BTreeMap<Kind, usize> {
+        match self.phase {
+            Phase::Frozen(_) => self.pending_frozen(),
+            Phase::Collecting | Phase::Serving => self.waiting.counts().clone(),
+        }
     }
 
     pub(super) fn waiter(&self, id: &Id) -> Option<Waiter> {
         self.services.get(id).map(Tracked::waiter)
     }
 
+    /// Whether changes are only taken in, and nothing is decided.
     pub(super) fn is_collecting(&self) -> bool {
-        self.phase == Phase::Collecting
+        self.phase != Phase::Serving
     }
 
     /// The pools that are named to services that no pool serves.

@@ -10,6 +10,7 @@ mod conflict;
 mod coverage;
 mod fill;
 mod free;
+mod freeze;
 mod holders;
 mod intervals;
 mod machine;

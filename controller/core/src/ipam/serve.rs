@@ -12,6 +12,9 @@ use crate::time::Instant;
 impl Ipam {
     /// Serves until nothing that was set free could serve anybody.
     pub(super) fn serve(&mut self, now: Instant) {
+        if self.is_collecting() {
+            return;
+        }
         loop {
             if let Some((_, id)) = self.returning.pop_first().or_else(|| self.resettle.pop_first()) {
                 self.settle(&id, now);

@@ -24,6 +24,8 @@ pub enum Verdict {
         /// The pool that would serve the service.
         pool: Option<PoolName>,
     },
+    /// Nothing is decided at the moment, nor was before: what its status says stays.
+    Deferred,
 }
 
 /// The kinds of [`Reason`], for counting.
@@ -41,6 +43,8 @@ pub enum Kind {
     CannotShare,
     /// The request cannot be read.
     Unreadable,
+    /// Nothing is given at the moment.
+    Frozen,
 }
 
 /// Why one pool does not serve a request.
@@ -128,6 +132,8 @@ pub enum Reason {
     },
     /// An item of the request is no address.
     Unreadable(String),
+    /// Nothing is given to anybody, as the pools cannot be believed; why not, and what to do.
+    Frozen(String),
 }
 
 impl Reason {
@@ -144,6 +150,7 @@ impl Reason {
             Self::Taken { .. } | Self::Withheld { .. } => Kind::Taken,
             Self::CannotShare { .. } => Kind::CannotShare,
             Self::Unreadable(_) => Kind::Unreadable,
+            Self::Frozen(_) => Kind::Frozen,
         }
     }
 }
@@ -208,6 +215,7 @@ impl fmt::Display for Reason {
                     "\"{text}\" is requested, but it is no IP address; correct the service's request"
                 )
             }
+            Self::Frozen(why) => write!(f, "no address is given at the moment: {why}"),
         }
     }
 }

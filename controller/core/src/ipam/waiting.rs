@@ -128,7 +128,7 @@ impl Waiting {
                 }
                 return;
             }
-            Some(Verdict::Satisfied) | None => return,
+            Some(Verdict::Satisfied | Verdict::Deferred) | None => return,
         };
         for reason in reasons {
             match reason {
@@ -145,7 +145,8 @@ impl Waiting {
                 | Reason::Taken { address, .. }
                 | Reason::CannotShare { address, .. }
                 | Reason::Withheld { address, .. } => change(&mut self.address, address, waiter, filing),
-                Reason::Unreadable(_) => {}
+                // Told, never decided: who waits for that is served by the next start.
+                Reason::Frozen(_) | Reason::Unreadable(_) => {}
             }
         }
         if let Some(reason) = reasons.first() {

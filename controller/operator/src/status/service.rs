@@ -100,12 +100,15 @@ fn ingress(observed: &Service, decided: Decided<'_>) -> (Vec<LoadBalancerIngress
 }
 
 fn request_condition(conditions: &mut Conditions, observed: &Service, decided: Decided<'_>) {
+    if decided.allocation.verdict == Some(Verdict::Deferred) {
+        return;
+    }
     // What somebody else put there is not ours to judge, unless it is taken back.
     if decided.owner == IngressOwner::Another && decided.allocation.released.is_empty() {
         return kept_condition(conditions, observed, decided);
     }
     let saying = match &decided.allocation.verdict {
-        Some(Verdict::Foreign { .. }) => return,
+        Some(Verdict::Foreign { .. } | Verdict::Deferred) => return,
         None => return conditions.remove(names::REQUEST_SATISFIED),
         Some(Verdict::Satisfied) if decided.allocation.given.is_empty() => {
             return conditions.remove(names::REQUEST_SATISFIED);
@@ -199,7 +202,8 @@ fn foreign_condition(conditions: &mut Conditions, decided: Decided<'_>) {
             message: left_alone(&what, pool),
         });
     }
-    if conditions.get(names::FOREIGN_ADDRESS).is_some() {
+    let is_deferred = decided.allocation.verdict == Some(Verdict::Deferred);
+    if conditions.get(names::FOREIGN_ADDRESS).is_some() && !is_deferred {
         conditions.set(Saying {
             type_: names::FOREIGN_ADDRESS,
             status: "False",
@@ -321,6 +325,7 @@ pub(crate) fn reason_code(kind: Kind) -> &'static str {
         Kind::Taken => names::REASON_ALREADY_ALLOCATED,
         Kind::CannotShare => names::REASON_ALREADY_ALLOCATED_INCOMPATIBLE,
         Kind::Unreadable => names::REASON_BAD_REQUEST,
+        Kind::Frozen => names::REASON_DEFINITION_REPLACED,
     }
 }
 

@@ -16,6 +16,7 @@ use lightship_edge::watch::Seen;
 use tracing::warn;
 
 use super::{Source, World};
+use crate::definitions::Definition;
 use crate::index;
 use crate::outbox::Target;
 use crate::watches::Change;
@@ -47,9 +48,19 @@ impl World {
             Change::Endpoints(seen) => (Source::Endpoints, self.observe_endpoints(seen)),
             Change::Members(seen) => (Source::Members, self.observe_members(seen)),
             Change::Heartbeat(seen) => (Source::Heartbeats, self.observe_heartbeats(seen, now)),
+            Change::Definition(definition, standing) => {
+                self.observe_definition(definition, standing, now);
+                let source = match definition {
+                    Definition::Pools => Source::PoolDefinition,
+                    Definition::Policies => Source::PolicyDefinition,
+                };
+                (source, true)
+            }
         };
         if listed && self.missing.remove(&source) && self.missing.is_empty() {
-            self.ipam.start(now);
+            if self.keeps_what_is_written(Definition::Pools) {
+                self.ipam.start(now);
+            }
             self.touch_pools();
         }
     }
@@ -137,7 +148,9 @@ impl World {
     /// Takes in a pool's status, from a watch or as the answer to a write.
     pub(super) fn observe_pool(&mut self, pool: CiliumLoadBalancerIPPool) {
         let name = PoolName::from(pool.name_any());
-        if is_known(&pool, self.pools.get(&name)) {
+        // Another's definition hides fields of the same version, which show again with the first list under ours.
+        let is_whole = self.keeps_what_is_written(Definition::Pools);
+        if is_whole && is_known(&pool, self.pools.get(&name)) {
             return self.outbox.touch(Target::Pool(name));
         }
         self.pools.insert(name.clone(), pool);

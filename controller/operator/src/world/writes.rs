@@ -19,6 +19,7 @@ use tracing::error;
 use super::World;
 use super::observe::version;
 use crate::bindings::{LeaseWrite, lease_name};
+use crate::definitions::Definition;
 use crate::error::Error;
 use crate::index;
 use crate::members::MembersWrite;
@@ -203,6 +204,9 @@ impl World {
         match target {
             Target::Service(id) => Ok(self.service_write(id, now, wall)),
             Target::Lease(id) => self.lease_write(id, now, wall),
+            // A write under another's definition would lose for good what that one does not know.
+            Target::Pool(_) if !self.keeps_what_is_written(Definition::Pools) => Ok(None),
+            Target::Policy(_) if !self.keeps_what_is_written(Definition::Policies) => Ok(None),
             Target::Pool(name) => Ok(self.pool_write(name, wall)),
             Target::Policy(name) => Ok(self.policy_write(name, wall)),
             Target::Members => self.members_write(),

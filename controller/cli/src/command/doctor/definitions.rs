@@ -1,12 +1,9 @@
 //! The API server and the definitions in it.
 
-use std::collections::BTreeSet;
-
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt as _};
-use lightship_crd::{crds, label};
+use lightship_crd::crds;
+use lightship_crd::standing::{APPLY, Standing};
 
 use super::Check;
 
@@ -15,8 +12,6 @@ const DEFINITIONS: &str = "definitions";
 
 /// The first minor version whose rules (CEL) know IP addresses.
 const LEAST_MINOR: u32 = 31;
-
-const APPLY: &str = "lightship crd | kubectl apply --server-side --force-conflicts -f -";
 
 pub(super) async fn api_server(client: &Client) -> Check {
     match client.apiserver_version().await {
@@ -78,28 +73,16 @@ fn judge(expected: &CustomResourceDefinition, installed: Option<&CustomResourceD
     let Some(installed) = installed else {
         return Check::fail(DEFINITIONS, format!("{name} is not installed"), APPLY);
     };
-    let missing = missing(expected, installed);
-    if !missing.is_empty() {
-        let whose = installed.labels().get(label::SCHEMA_VERSION);
-        let whose = whose.map_or_else(String::new, |version| {
-            format!(" (its schema is Cilium's, {version})")
-        });
-        return Check::fail(
-            DEFINITIONS,
-            format!(
-                "{name} lacks {}{whose}",
-                missing.into_iter().collect::<Vec<_>>().join(", ")
-            ),
-            APPLY,
-        );
-    }
-    let label = |one: &CustomResourceDefinition| one.labels().get(label::SCHEMA_VERSION).cloned();
-    if label(expected) != label(installed) {
-        return Check::warn(
-            DEFINITIONS,
-            format!("{name} has no label that keeps Cilium's operator from replacing it"),
-            APPLY,
-        );
+    match Standing::of(expected, installed) {
+        Standing::Ours => {}
+        Standing::Unprotected => {
+            return Check::warn(
+                DEFINITIONS,
+                format!("{name} has no label that keeps Cilium's operator from replacing it"),
+                APPLY,
+            );
+        }
+        Standing::Replaced(by) => return Check::fail(DEFINITIONS, by.to_string(), APPLY),
     }
     let established = installed
         .status
@@ -120,43 +103,10 @@ fn judge(expected: &CustomResourceDefinition, installed: Option<&CustomResourceD
     Check::ok(DEFINITIONS, format!("{name}: {}", served.join(", ")))
 }
 
-/// What of the versions and fields we use is not in the definition that is there.
-fn missing(expected: &CustomResourceDefinition, installed: &CustomResourceDefinition) -> BTreeSet<String> {
-    let mut missing = BTreeSet::new();
-    for version in &expected.spec.versions {
-        let there = installed
-            .spec
-            .versions
-            .iter()
-            .find(|one| one.name == version.name && one.served);
-        let Some(there) = there else {
-            missing.insert(format!("version {}", version.name));
-            continue;
-        };
-        for part in ["spec", "status"] {
-            let (wanted, has) = (fields(version, part), fields(there, part));
-            missing.extend(wanted.difference(&has).map(|field| format!("{part}.{field}")));
-        }
-    }
-    missing
-}
-
-fn fields(
-    version: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion,
-    part: &str,
-) -> BTreeSet<String> {
-    let schema = version.schema.as_ref();
-    let root = schema.and_then(|schema| schema.open_api_v3_schema.as_ref());
-    let below = |schema: &JSONSchemaProps, name: &str| -> Option<JSONSchemaProps> {
-        schema.properties.as_ref()?.get(name).cloned()
-    };
-    let part = root.and_then(|root| below(root, part));
-    let properties = part.and_then(|part| part.properties);
-    properties.into_iter().flatten().map(|(name, _)| name).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use lightship_crd::label;
+
     use super::super::State;
     use super::*;
 

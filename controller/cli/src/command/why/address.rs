@@ -102,7 +102,7 @@ pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
                 Some("let one controller serve it: set spec.loadBalancerClass, or stop the other one and empty the status".to_owned()),
             ));
         }
-        Some(Verdict::Satisfied) | None => {}
+        Some(Verdict::Satisfied | Verdict::Deferred) | None => {}
     }
     steps
 }
@@ -146,7 +146,8 @@ fn missing(view: &View<'_>, reason: &Reason) -> Vec<Step> {
         | Reason::Taken { .. }
         | Reason::CannotShare { .. }
         | Reason::Withheld { .. }
-        | Reason::Unreadable(_) => vec![step(reason.to_string(), remedy::reason(view, reason))],
+        | Reason::Unreadable(_)
+        | Reason::Frozen(_) => vec![step(reason.to_string(), remedy::reason(view, reason))],
     }
 }
 

@@ -4,6 +4,7 @@ use kube::ResourceExt as _;
 use lightship_core::ipam::{Clash, Missed, Reason};
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::Refusal;
+use lightship_crd::standing::APPLY;
 use lightship_crd::{annotation, label};
 use serde_json::{Value, json};
 
@@ -72,6 +73,7 @@ pub(super) fn reason(view: &View<'_>, reason: &Reason) -> String {
             view.id.namespace,
             view.id.name
         ),
+        Reason::Frozen(_) => APPLY.to_owned(),
     }
 }
 

@@ -72,6 +72,7 @@ fn of(scene: &Value) -> Explanation {
             nodes: read(&scene["nodes"]),
             bindings: read(&scene["bindings"]),
             heartbeats: read(&scene["heartbeats"]),
+            definitions: scene.get("definitions").map(read).unwrap_or_default(),
         },
         leader: read(&scene["leader"]),
         wall: "2026-01-01T00:01:00Z".parse().unwrap(),
@@ -133,6 +134,25 @@ fn where_all_is_well_it_says_so() {
          ok     backends   endpoints that are ready: 1\n"
     );
     assert_eq!(explanation.state, State::Well);
+}
+
+#[test]
+fn a_definition_that_is_not_ours_is_told_with_what_puts_it_back() {
+    let text = broken(|scene| {
+        let mut definition = serde_json::to_value(&lightship_crd::crds().unwrap()[0]).unwrap();
+        for version in definition["spec"]["versions"].as_array_mut().unwrap() {
+            let properties = &mut version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+            properties.as_object_mut().unwrap().remove("reserved");
+        }
+        scene["definitions"] = json!([definition]);
+    });
+    told(
+        &text,
+        &[
+            "ciliumloadbalancerippools.cilium.io lacks spec.reserved",
+            "-> lightship crd | kubectl apply --server-side --force-conflicts -f -",
+        ],
+    );
 }
 
 #[test]

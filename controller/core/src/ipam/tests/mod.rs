@@ -1,5 +1,6 @@
 //! The contract as scenarios: objects are applied, the whole allocation is asserted.
 
+mod freeze;
 mod life;
 mod model;
 mod owners;

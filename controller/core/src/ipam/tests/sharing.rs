@@ -51,7 +51,7 @@ fn clash(one: Service, other: Service) -> Option<Clash> {
             [Reason::CannotShare { clash, .. }] => Some(clash.clone()),
             other => panic!("{other:?}"),
         },
-        other @ Verdict::Foreign { .. } => panic!("{other:?}"),
+        other @ (Verdict::Foreign { .. } | Verdict::Deferred) => panic!("{other:?}"),
     }
 }
 

@@ -14,11 +14,11 @@ fn a_freed_address_wakes_the_oldest_and_nobody_else() {
     let mut services = vec![aged("holder", 0)];
     services.extend((1..100).map(|age| aged(&format!("w{age:02}"), age)));
     let mut ipam = running(vec![pool("p", 1, &cidr("10.0.10.0/32"))], services);
-    assert_eq!(ipam.pending(), &[(Kind::OutOfAddresses, 99)].into());
+    assert_eq!(ipam.pending(), [(Kind::OutOfAddresses, 99)].into());
     ipam.take_changed();
     ipam.delete_service(&id("holder"), at(1));
     assert_eq!(changed(&mut ipam), [id("w01")]);
-    assert_eq!(ipam.pending(), &[(Kind::OutOfAddresses, 98)].into());
+    assert_eq!(ipam.pending(), [(Kind::OutOfAddresses, 98)].into());
 }
 
 #[test]

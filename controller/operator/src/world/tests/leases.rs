@@ -64,6 +64,8 @@ fn two_nodes() -> World {
         Change::Service(Seen::Listed(vec![external("a")])),
         Change::Pool(Seen::Listed(vec![])),
         Change::Policy(Seen::Listed(vec![policy("node-1")])),
+        Change::Definition(Definition::Pools, Standing::Ours),
+        Change::Definition(Definition::Policies, Standing::Ours),
         Change::Gateway(Seen::Listed(vec![])),
         Change::Node(Seen::Listed(vec![node("node-1"), node("node-2")])),
         Change::Binding(Seen::Listed(vec![])),

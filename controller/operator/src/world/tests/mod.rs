@@ -4,6 +4,7 @@ mod answers;
 mod bad_input;
 mod bad_specs;
 mod bindings;
+mod definitions;
 mod gateways;
 mod leases;
 mod scene;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
 use lightship_core::timing::LeaseTimings;
+use lightship_crd::Standing;
 use lightship_edge::watch::Seen;
 use serde_json::{Value, json};
 
@@ -66,6 +68,14 @@ fn unlisted(server: &Server, now: Instant) -> World {
         timings: LeaseTimings::default(),
     };
     let mut world = World::new(form, DefaultClass::LbIpam);
+    world.observe(Change::Definition(Definition::Pools, Standing::Ours), now);
+    list_all(&mut world, server, now);
+    world
+}
+
+/// Everything the server has is listed, the Gateways excepted.
+fn list_all(world: &mut World, server: &Server, now: Instant) {
+    let policies = Change::Definition(Definition::Policies, Standing::Ours);
     let lists = [
         Change::Service(Seen::Listed(server.services())),
         Change::Pool(Seen::Listed(server.pools())),
@@ -75,11 +85,11 @@ fn unlisted(server: &Server, now: Instant) -> World {
         Change::Heartbeat(Seen::Listed(vec![])),
         Change::Members(Seen::Listed(vec![])),
         Change::Endpoints(Seen::Listed(vec![])),
+        policies,
     ];
     for list in lists {
         world.observe(list, now);
     }
-    world
 }
 
 fn see(world: &mut World, server: &Server, name: &str, now: Instant) {

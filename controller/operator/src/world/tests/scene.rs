@@ -93,6 +93,8 @@ impl Scene {
             Change::Service(Seen::Listed(services.collect())),
             Change::Pool(Seen::Listed(vec![])),
             Change::Policy(Seen::Listed(vec![policy()])),
+            Change::Definition(Definition::Pools, Standing::Ours),
+            Change::Definition(Definition::Policies, Standing::Ours),
             Change::Gateway(Seen::Listed(vec![])),
             Change::Node(Seen::Listed(names.map(node).to_vec())),
             Change::Binding(Seen::Listed(
