@@ -281,6 +281,7 @@ impl Operator {
             }
             self.metrics.decided(clock.now() - start);
             for write in due {
+                debug!(target = %write.target, "sends a write");
                 let writer = writer.clone();
                 in_flight.spawn(async move { Done::of(&writer, write).await });
             }
