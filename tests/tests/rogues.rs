@@ -149,7 +149,7 @@ fn rogue_host(segment: &Segment) -> Result<()> {
         ensure!(both.iter().all(|mac| answers.macs.contains(mac)), "{answers:?}");
         Ok(())
     })?;
-    // It says so again and again, for of one address a holder tells of one conflict in ten seconds.
+    // It says so again, for of one address the responder tells of one conflict in a second.
     let frame = hostile::spoofed(rogues, segment.address, None);
     eventually("the rogue to be told", PATIENCE, || {
         segment.send(&frame)?;

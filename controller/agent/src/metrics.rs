@@ -200,6 +200,7 @@ impl Metrics {
         let answer = match answer {
             ClaimAnswer::Won => "won",
             ClaimAnswer::Lost => "lost",
+            ClaimAnswer::Postponed => "postponed",
             ClaimAnswer::Unreachable => "unreachable",
         };
         self.claims.get_or_create(&ByAnswer { answer }).inc();

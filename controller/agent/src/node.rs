@@ -89,8 +89,8 @@ impl Node {
 
     /// Carries out what was decided, and brings the kernel in step if that is due.
     pub(crate) fn act(&mut self, wire: &mut dyn Wire, clock: Clock, audit: Audit) {
+        self.perform(wire, clock);
         let now = clock.now();
-        self.perform(wire, now);
         let is_complete = self.standing.view() == View::Complete;
         self.step.is_asked |= audit == Audit::Now || is_complete != self.step.was_complete;
         if self.next_step().is_some_and(|due| now >= due) {
@@ -102,7 +102,7 @@ impl Node {
                 log(Err(error));
                 Audit::IfChanged
             });
-            self.perform(wire, now);
+            self.perform(wire, clock);
             let done = clock.now();
             let rest = if now >= self.step.quiet {
                 Duration::ZERO
@@ -130,8 +130,9 @@ impl Node {
         self.announcer.announce(&mut self.traces, now);
     }
 
-    fn perform(&mut self, wire: &mut dyn Wire, now: Instant) {
-        let mut has_news = false;
+    fn perform(&mut self, wire: &mut dyn Wire, clock: Clock) {
+        let now = clock.now();
+        let (mut has_news, mut probed) = (false, Vec::new());
         for action in self.standing.take_actions() {
             match action {
                 Action::Probe {
@@ -140,7 +141,7 @@ impl Node {
                     address,
                     number,
                 } => {
-                    self.traces.probed(to, address, now);
+                    probed.push((to, address));
                     let question = self.announcer.question(nic, Some(to), address);
                     self.sent(question.map(|question| wire.probe(&question, number)), address);
                 }
@@ -181,6 +182,13 @@ impl Node {
                     self.tell(service, sight, now);
                     has_news = true;
                 }
+            }
+        }
+        if !probed.is_empty() {
+            let sent = clock.now();
+            self.standing.sent(sent);
+            for (to, address) in probed {
+                self.traces.probed(to, address, sent);
             }
         }
         if has_news {

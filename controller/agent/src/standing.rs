@@ -189,6 +189,11 @@ impl Standing {
         }
     }
 
+    /// The probes that were to be sent are sent.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.watch.sent(now);
+    }
+
     /// Frames were lost between the wire and here.
     pub(crate) fn lost_frames(&mut self) {
         self.watch.void();

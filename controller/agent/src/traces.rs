@@ -178,6 +178,7 @@ impl Traces {
         let outcome = match answer {
             ClaimAnswer::Won => "won",
             ClaimAnswer::Lost => "lost",
+            ClaimAnswer::Postponed => "postponed",
             ClaimAnswer::Unreachable => "unreachable",
         };
         span.set(attribute::OUTCOME, outcome);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lightship_abi::order::Order;
 
+use super::Micros;
 use super::api::{News, State, What};
 use super::calls::{Attempt, Call, DEADLINE};
 use super::entries::Step;
@@ -13,7 +14,6 @@ use super::kernel::Key;
 use super::lan::{Content, Frame};
 use super::node::segment;
 use super::world::World;
-use super::{MS, Micros};
 use crate::binding::Binding;
 use crate::interfaces::InterfaceSelector;
 use crate::names::ServiceId;
@@ -93,8 +93,10 @@ impl World {
                 if agent.tick_at.take_if(|at| *at <= self.now).is_none() {
                     return;
                 }
-                watch.tick(now)
+                let actions = watch.tick(now);
+                return self.ticked(node, actions);
             }
+            ForAgent::Decided(actions) => actions,
             ForAgent::Step => {
                 agent.step.due = None;
                 vec![]
@@ -173,6 +175,8 @@ impl World {
         for action in actions {
             self.act(node, action);
         }
+        let now = self.local(node);
+        self.watch(node).sent(now);
         self.bring_in_line(node);
         self.promise(node);
     }
@@ -255,11 +259,9 @@ impl World {
     /// The next tick, if it is due before the one that is on its way.
     fn promise(&mut self, node: usize) {
         let now = self.now;
-        let late = if self.nodes[node].starved > 0 {
-            self.dice.between(0, 200 * MS)
-        } else {
-            self.dice.between(50, self.shape.jitter.max(50))
-        };
+        // Whose loop has stood still sees its timers and its sockets at once.
+        let jitter = if self.busy == 0 { self.shape.jitter } else { 0 };
+        let late = self.dice.between(50, jitter.max(50));
         let one = &mut self.nodes[node];
         let Some(agent) = one.agent.as_mut() else { return };
         let Some(due) = agent.watch.next_tick() else {

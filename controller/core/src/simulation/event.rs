@@ -5,7 +5,7 @@ use lightship_abi::order::Order;
 use super::api::{Answer, News, Request};
 use super::kernel::Key;
 use super::lan::Frame;
-use crate::watch::{Heard, NicIndex};
+use crate::watch::{Action, Heard, NicIndex};
 
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -32,6 +32,8 @@ pub(super) enum Event {
     Heal(usize),
     /// A fault's next forged claims.
     Forge(usize),
+    /// A node's agent has a processor again.
+    Run(usize),
     /// The client asks for every address.
     Sample,
 }
@@ -43,6 +45,8 @@ pub(super) enum ForAgent {
     Yielded,
     Contested(Heard),
     Tick,
+    /// What a tick decided leaves.
+    Decided(Vec<Action>),
     /// The kernel may be looked at again.
     Step,
     /// The next announcement of an entry.

@@ -20,7 +20,7 @@ impl World {
                 self.nodes[node].gone += 1;
                 self.end_agent(node);
             }
-            Kind::Starve(node) => self.nodes[node].starved += 1,
+            Kind::Busy => self.busy += 1,
             Kind::Link { node, segment, seen } => {
                 self.segments[segment].kill(node);
                 if seen {
@@ -83,7 +83,7 @@ impl World {
                 self.nodes[node].gone -= 1;
                 self.revive_agent(node);
             }
-            Kind::Starve(node) => self.nodes[node].starved -= 1,
+            Kind::Busy => self.busy -= 1,
             Kind::Link { node, segment, seen } => {
                 self.segments[segment].revive(node);
                 if seen {

@@ -7,6 +7,7 @@
 
 mod agent;
 mod api;
+mod busy;
 mod calls;
 mod client;
 mod clock;

@@ -39,8 +39,8 @@ pub(super) struct Node {
     pub(super) frozen: u32,
     /// How many faults keep the agent away.
     pub(super) gone: u32,
-    /// How many faults make its timers late.
-    pub(super) starved: u32,
+    /// Until when its agent waits for a processor.
+    pub(super) stalled: Micros,
     /// How many times people drained it.
     pub(super) drained: u32,
     /// Counts the runs of its agent.
@@ -89,7 +89,7 @@ impl Node {
             queues: true,
             frozen: 0,
             gone: 0,
-            starved: 0,
+            stalled: 0,
             drained: 0,
             run: 0,
             agent: None,

@@ -39,8 +39,8 @@ pub(super) enum Kind {
     Freeze(usize),
     /// The agent is gone, the kernel is not; another agent starts afterwards.
     Restart(usize),
-    /// Timers of the agent are late.
-    Starve(usize),
+    /// All machines have more to do than they can: agents run now and then.
+    Busy,
     /// A node has no link to a segment; whether it notices.
     Link {
         node: usize,
@@ -179,7 +179,7 @@ impl Kind {
             },
             3 | 4 => Self::Freeze(node),
             5 => Self::Restart(node),
-            6 => Self::Starve(node),
+            6 => Self::Busy,
             7 | 8 => Self::Link {
                 node,
                 segment,
@@ -225,7 +225,6 @@ impl Kind {
             | Self::Pause { node, .. }
             | Self::Freeze(node)
             | Self::Restart(node)
-            | Self::Starve(node)
             | Self::Link { node, .. }
             | Self::ApiCut(node)
             | Self::Drain(node) => Some(node),
@@ -238,6 +237,7 @@ impl Kind {
         matches!(
             self,
             Self::Gateway(_)
+                | Self::Busy
                 | Self::ApiDown
                 | Self::ApiFrozen
                 | Self::NewsLost(_)

@@ -1,7 +1,9 @@
 //! A simulation that cannot fail proves nothing: with each mechanism switched off it does, soon.
 
 use super::Without;
-use super::histories::{drain, first_broken, forged, forged_alone, freeze, play, shrink};
+use super::histories::{
+    busy_death, busy_only, drain, first_broken, forged, forged_alone, freeze, play, shrink,
+};
 use super::plan::Plan;
 use crate::watch::broken::Rule;
 
@@ -57,4 +59,16 @@ fn a_forged_claim_that_comes_again_silences_for_good_where_it_is_not_read_again(
 #[test]
 fn where_strangers_are_believed_they_silence_an_address() {
     breaks(300, forged_alone, Without::Membership, "Stranger");
+}
+
+#[test]
+fn who_forgets_what_was_missed_whenever_it_is_late_does_not_notice_a_crash() {
+    let without = Without::Rule(Rule::LateMisses);
+    breaks(200, busy_death, without, "ms of silence");
+}
+
+#[test]
+fn where_late_answers_do_not_count_the_living_are_suspected() {
+    let without = Without::Rule(Rule::LateAnswers);
+    breaks(100, busy_only, without, "moved more than");
 }

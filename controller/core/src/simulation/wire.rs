@@ -101,7 +101,7 @@ impl World {
                     from: frame.from,
                     address,
                 };
-                let wait = self.dice.between(20, 200);
+                let wait = self.handed_over(node);
                 self.later(node, wait, ForAgent::Heard(heard));
                 self.told(node, heard, None);
             }

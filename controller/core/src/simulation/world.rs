@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) api: Api,
     /// How many faults keep an agent's node, or the operator's, from the API server.
     pub(super) unreachable: Vec<u32>,
+    /// How many faults keep the machines busy.
+    pub(super) busy: u32,
     pub(super) operator: Operator,
     pub(super) judge: Judge,
     /// Claims that were sent, for who replays them.
@@ -60,6 +62,7 @@ impl World {
             nodes,
             api: Api::new(shape.nodes + 1, without != Without::CompareAndSwap),
             unreachable: vec![0; shape.nodes + 1],
+            busy: 0,
             operator: Operator::default(),
             judge: Judge::default(),
             sent: vec![],
@@ -146,7 +149,7 @@ impl World {
             }
             Event::Agent { node, run, what } => {
                 let one = &mut self.nodes[node];
-                let stands_still = one.paused > 0 || one.frozen > 0;
+                let stands_still = one.paused > 0 || one.frozen > 0 || one.stalled > self.now;
                 match one.agent.as_mut().filter(|_| one.run == run) {
                     Some(_) if !stands_still => self.agent(node, what),
                     Some(agent) if matches!(what, ForAgent::Tick) => agent.tick_at = None,
@@ -163,6 +166,7 @@ impl World {
             Event::Fault(number) => self.fault(number),
             Event::Heal(number) => self.heal(number),
             Event::Forge(number) => self.forge(number),
+            Event::Run(node) => self.thaw(node),
             Event::Sample => self.sample(),
         }
     }
@@ -174,7 +178,8 @@ impl World {
             self.happen(event);
         }
         let one = &self.nodes[node];
-        if one.agent.is_some() && one.frozen == 0 && one.paused == 0 {
+        let runs = one.frozen == 0 && one.paused == 0 && one.stalled <= self.now;
+        if one.agent.is_some() && runs {
             self.perform(node, vec![]);
         }
     }

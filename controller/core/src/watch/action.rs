@@ -102,6 +102,8 @@ pub enum ClaimAnswer {
     Won,
     /// The lease says something else, or is gone.
     Lost,
+    /// The API server answers others, and nothing is known to speak against the claim: it can be made again.
+    Postponed,
     /// The API server did not answer in time, or had too much to answer before; it is not known what the lease says.
     Unreachable,
 }

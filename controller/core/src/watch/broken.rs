@@ -11,6 +11,10 @@ pub(crate) enum Rule {
     ReadAfterEveryClaim,
     /// Nobody is told of a claim before the kernel answers by it.
     CarriedOut,
+    /// A tick that is late forgets no miss.
+    LateMisses,
+    /// An answer counts however late it comes.
+    LateAnswers,
 }
 
 impl Watch {

@@ -9,7 +9,7 @@ use super::group::{
     API_PATIENCE, ASK_INTERVAL, ASKS, Api, Claim, Fence, Group, LINGERING, LISTEN_STEP, LOOK_INTERVAL,
     Suspected, Usurped, due,
 };
-use super::pair::Silence;
+use super::pair::{ANSWER_DEADLINE, Silence};
 use super::probing::{Purpose, beating};
 use super::{Action, ClaimAnswer, ReadAnswer, Watch};
 use crate::finding::{Arbiter, Sight};
@@ -63,11 +63,13 @@ impl Watch {
         if self.breaks(super::broken::Rule::Witness) {
             return true;
         }
+        // Who is asked to bear witness is asked after the first miss; what is heard before may have waited on this machine.
+        let missed = silence.since + ANSWER_DEADLINE;
         // One address alone is silent: the station itself bears witness with its others.
         silence.address.is_some()
             || silence
                 .witness
-                .is_some_and(|heard| heard >= silence.since && now - heard <= WITNESS_LASTS)
+                .is_some_and(|heard| heard >= missed && now - heard <= WITNESS_LASTS)
     }
 
     /// Takes the next step in every group where one is due.
@@ -232,7 +234,9 @@ impl Watch {
                     actions.extend(news);
                 }
             }
-            (ClaimAnswer::Lost, Some(_), _) => group.claim = Some(Claim::Resting(now + LOOK_INTERVAL)),
+            (ClaimAnswer::Lost | ClaimAnswer::Postponed, Some(_), _) => {
+                group.claim = Some(Claim::Resting(now + LOOK_INTERVAL));
+            }
             (ClaimAnswer::Unreachable, Some(since), Some(place)) => {
                 if now - since < API_PATIENCE && group.suspected.is_some() {
                     actions.push(claim(primary, &group, group.view.epoch + 1));
@@ -249,7 +253,7 @@ impl Watch {
                     fence.api = Api::Away;
                 }
             }
-            (ClaimAnswer::Lost, None, _) => {}
+            (ClaimAnswer::Lost | ClaimAnswer::Postponed, None, _) => {}
         }
         self.keep(primary, group);
         actions

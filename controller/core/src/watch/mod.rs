@@ -3,9 +3,10 @@
 //!
 //! [`Watch`] is one node's part in it. What it sees goes in with the time, [`Action`]s come out, and
 //! [`Watch::answers`] says at any moment what this node should answer for. Rules (design §4):
-//! - A holder is asked ten times a second for one of its addresses after the other. Three misses in a row, counted by a loop
-//!   that ran on time, are a suspicion if the station was heard within a minute, a witness answered since the first miss
-//!   and a probe sent after the witness was heard was missed too.
+//! - A holder is asked ten times a second for one of its addresses after the other. Three misses in a row are a suspicion if the
+//!   station was heard within a minute, a witness answered since the first miss and a probe sent after the witness was heard
+//!   was missed too. A loop that is late forgets nothing: what came in is told before what was missed is counted, and an
+//!   answer that comes late counts.
 //! - A claim is a compare-and-swap on the primary lease; it starts a new epoch. Only where the API server does not answer,
 //!   and nobody answers for the address, does a standby take it by its rank.
 //! - Who is told by a later order than its own yields. Who lost a binding that the operator moved goes on answering until the
@@ -16,6 +17,7 @@ mod action;
 pub(crate) mod broken;
 mod carried;
 mod claiming;
+mod conflict;
 mod evidence;
 mod group;
 mod holding;
@@ -40,6 +42,7 @@ pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};
 pub use view::{GroupView, Nic, NicIndex, Target};
 
 use carried::Carried;
+use conflict::Contest;
 use group::Group;
 use index::Index;
 use link::Link;
@@ -50,11 +53,8 @@ use crate::members::Members;
 use crate::names::{NodeName, ServiceId};
 use crate::time::Instant;
 
-/// How late a tick may be for the misses it counts to be believed.
-pub const TOLERATED_DELAY: Duration = Duration::from_millis(30);
-
-/// How often an address is defended against another station that says it has it.
-const DEFENCE_INTERVAL: Duration = Duration::from_secs(10);
+/// How late a tick is when the machine stood still: what was on its way to here meanwhile may be lost.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// One node's part in holding addresses.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub struct Watch {
     /// What an earlier run of this agent left in the kernel, until the lease of its group is seen.
     adopted: BTreeMap<IpAddr, Order>,
     probing: Probing,
-    defended: BTreeMap<IpAddr, Instant>,
+    contests: BTreeMap<IpAddr, Contest>,
     /// When a tick was promised.
     expected: Option<Instant>,
     /// Counts the changes to [`Self::answers`] and [`Self::is_sure_of`].
@@ -93,7 +93,7 @@ impl Watch {
             busy: BTreeSet::new(),
             adopted: BTreeMap::new(),
             probing: Probing::default(),
-            defended: BTreeMap::new(),
+            contests: BTreeMap::new(),
             expected: None,
             revision: 0,
             carried: Carried::default(),
@@ -135,12 +135,17 @@ impl Watch {
 
     /// Does what is due. Everything received until now has to be told before, or else [`Self::void`].
     pub fn tick(&mut self, now: Instant) -> Vec<Action> {
-        if self
-            .expected
-            .is_some_and(|expected| now - expected > TOLERATED_DELAY)
-        {
+        let standstill = STANDSTILL;
+        #[cfg(test)]
+        let standstill = if self.breaks(broken::Rule::LateMisses) {
+            Duration::from_millis(30)
+        } else {
+            standstill
+        };
+        if self.expected.is_some_and(|expected| now - expected > standstill) {
             self.void();
         }
+        self.probing.taken_in = now;
         let mut actions = Vec::new();
         self.look(now, &mut actions);
         self.suspect(now);
@@ -148,6 +153,11 @@ impl Watch {
         self.confirm_links(now, &mut actions);
         self.probe(now, &mut actions);
         actions
+    }
+
+    /// The probes that were to be sent have been sent by now: a silence, and the time that an answer has, begins here.
+    pub fn sent(&mut self, now: Instant) {
+        self.probing.sent(now);
     }
 
     /// Frames may have been lost on the way to here: what was missed does not count.
@@ -160,35 +170,6 @@ impl Watch {
         let mut actions = Vec::new();
         if let Some(primary) = self.index.group_of(yielded.address).cloned() {
             self.yield_group(&primary, yielded, now, &mut actions);
-        }
-        actions
-    }
-
-    /// Another station says, by no claim that counts, that it has an address held here.
-    pub fn contested(&mut self, heard: Heard, now: Instant) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if self.members.node_of(heard.from).is_some() {
-            self.heard_other(heard, now, &mut actions);
-        }
-        let due = self
-            .defended
-            .get(&heard.address)
-            .is_none_or(|last| now - *last >= DEFENCE_INTERVAL);
-        let primary = self.index.group_of(heard.address);
-        let holds = primary.is_some_and(|primary| self.part(primary).is_some());
-        if !due || !holds {
-            return actions;
-        }
-        self.defended.insert(heard.address, now);
-        let (nic, address) = (heard.nic, heard.address);
-        actions.push(Action::Defend { nic, address });
-        if let Some(link) = self.links.get(&nic) {
-            let sight = crate::finding::Sight::Conflict {
-                address,
-                interface: link.nic.interface.name.clone(),
-                mac: heard.from,
-            };
-            actions.push(Action::Tell(primary.cloned(), sight));
         }
         actions
     }

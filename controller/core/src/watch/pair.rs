@@ -15,6 +15,8 @@ pub const ANSWER_DEADLINE: Duration = Duration::from_millis(50);
 pub const MISSES: u32 = 3;
 /// How long ago a station may have been heard for its silence to mean anything: that is what "same segment" means.
 pub const ARMED: Duration = Duration::from_mins(1);
+/// How often witnesses are asked while a station stays silent.
+const WITNESS_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a station is asked that has not been heard for so long.
 const UNARMED_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a new binding may take to be answered for the first time, at a station that takes them up promptly.
@@ -37,7 +39,9 @@ struct Address {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     address: IpAddr,
+    /// When it was sent; when that was decided, as long as nothing else is known.
     sent: Instant,
+    is_sent: bool,
     /// When a witness was last heard before it was sent.
     witness: Option<Instant>,
 }
@@ -75,6 +79,8 @@ pub(super) struct Pair {
     misses: u32,
     first_missed: Instant,
     witness: Option<Instant>,
+    /// When witnesses were last asked.
+    witnesses_asked: Option<Instant>,
     next: Instant,
     /// Whether the last probe went to an address that is doubted alone; the next one goes to a sibling then.
     rechecked: bool,
@@ -98,6 +104,7 @@ impl Pair {
             misses: 0,
             first_missed: now,
             witness: None,
+            witnesses_asked: None,
             next: now,
             rechecked: false,
             is_behind: false,
@@ -165,6 +172,7 @@ impl Pair {
         self.pending = Some(Pending {
             address,
             sent: now,
+            is_sent: false,
             witness,
         });
         let interval = if self.pace == Pace::Always || self.is_armed(now) {
@@ -205,7 +213,7 @@ impl Pair {
             .next()
     }
 
-    /// The station answered for an address; false when it was not asked for it.
+    /// The station answered for an address, however late; false when it was not asked for it.
     pub(super) fn answered(&mut self, address: IpAddr, now: Instant) -> bool {
         if !self.addresses.contains_key(&address) {
             return false;
@@ -228,6 +236,18 @@ impl Pair {
         true
     }
 
+    /// The probe that was to be sent has been sent by now.
+    pub(super) fn sent(&mut self, now: Instant) {
+        if let Some(pending) = self.pending.as_mut().filter(|one| !one.is_sent) {
+            (pending.sent, pending.is_sent) = (now, true);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn awaits(&self, address: IpAddr) -> bool {
+        self.pending.is_some_and(|pending| pending.address == address)
+    }
+
     /// Counts the probe whose time is over; true when it was missed.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
         let due = self.pending.filter(|one| now >= one.sent + ANSWER_DEADLINE);
@@ -235,6 +255,7 @@ impl Pair {
             address,
             sent,
             witness,
+            ..
         }) = due
         else {
             return false;
@@ -299,9 +320,16 @@ impl Pair {
             .map(|(address, _)| *address)
     }
 
-    /// Whether witnesses should be asked: at the first misses, and now and then when it stays silent.
-    pub(super) fn wants_witnesses(&self) -> bool {
-        (1..=2 * MISSES).contains(&self.misses) || self.misses % 10 == 1
+    /// Whether witnesses should be asked after a miss: after the first ones, and now and then when it stays silent.
+    pub(super) fn wants_witnesses(&mut self, now: Instant) -> bool {
+        let is_due = self
+            .witnesses_asked
+            .is_none_or(|asked| now - asked >= WITNESS_INTERVAL);
+        let wants = is_due || self.misses <= 2 * MISSES;
+        if wants {
+            self.witnesses_asked = Some(now);
+        }
+        wants
     }
 
     /// How many probes in a row were missed.

@@ -58,13 +58,21 @@ pub(super) struct Probing {
     /// What every group wants to be asked.
     pub(super) questions: BTreeMap<ServiceId, Questions>,
     pub(super) chases: BTreeMap<NodeName, Chase>,
+    /// Since when stations were last heard: an answer may have waited to be taken in, and came at the earliest when all others
+    /// were last taken in.
     heard: BTreeMap<(NicIndex, Mac), Instant>,
+    /// Until when everything that came in has been told.
+    pub(super) taken_in: Instant,
     number: u32,
 }
 
 impl Probing {
     pub(super) fn next(&self) -> Option<Instant> {
         self.pairs.values().map(Pair::next).min()
+    }
+
+    pub(super) fn sent(&mut self, now: Instant) {
+        self.pairs.values_mut().for_each(|pair| pair.sent(now));
     }
 
     pub(super) fn void(&mut self) {
@@ -78,7 +86,8 @@ impl Watch {
         self.list_stations(now);
         let mut doubted = BTreeSet::new();
         for (station, pair) in &mut self.probing.pairs {
-            if pair.expire(now) && station.purpose == Purpose::Watch && pair.wants_witnesses() {
+            let is_missed = pair.expire(now);
+            if is_missed && station.purpose == Purpose::Watch && pair.wants_witnesses(now) {
                 doubted.insert((station.nic, pair.node.clone()));
             }
         }
@@ -124,7 +133,7 @@ impl Watch {
         let is_member = self.members.node_of(from).cloned();
         self.probing.heard.retain(|_, at| now - *at <= super::ARMED);
         if self.probing.heard.len() < MOST_HEARD {
-            self.probing.heard.insert((nic, from), now);
+            self.probing.heard.insert((nic, from), self.probing.taken_in);
         }
         if let Some(node) = &is_member
             && self.own_address(node, from) == Some(address)
@@ -132,6 +141,8 @@ impl Watch {
         {
             chase.alive = Some(now);
         }
+        #[cfg(test)]
+        let broken = self.breaks(super::broken::Rule::LateAnswers);
         for purpose in [Purpose::Watch, Purpose::Chase, Purpose::Handover] {
             let station = Station {
                 purpose,
@@ -139,6 +150,8 @@ impl Watch {
                 mac: from,
             };
             let pair = self.probing.pairs.get_mut(&station);
+            #[cfg(test)]
+            let pair = pair.filter(|pair| !broken || pair.awaits(address));
             if !pair.is_some_and(|pair| pair.answered(address, now)) {
                 continue;
             }

@@ -50,6 +50,19 @@ fn who_won_answers_tells_and_chases() {
 }
 
 #[test]
+fn who_is_put_off_rests_and_does_not_go_by_rank() {
+    let mut scene = suspecting(&[1, 3]);
+    scene.claims();
+    // It waited in line for longer than a standby tries.
+    scene.pass(2000);
+    scene.claim_answered(0, ClaimAnswer::Postponed);
+    scene.pass(990);
+    assert_eq!((scene.claims(), scene.answers()), (vec![], vec![]));
+    scene.pass(20);
+    assert_eq!(scene.claims().len(), 1);
+}
+
+#[test]
 fn who_lost_rests() {
     let mut scene = suspecting(&[1, 3]);
     scene.claims();

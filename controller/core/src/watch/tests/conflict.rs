@@ -45,6 +45,29 @@ fn a_stranger_is_told_of_and_answered_once_in_ten_seconds_however_often_it_says_
 }
 
 #[test]
+fn each_of_several_strangers_is_told_of_and_they_are_answered_together() {
+    let mut scene = holding();
+    let is_of = |last| move |action: &Action| matches!(action, Action::Tell(_, Sight::Conflict { mac: Mac([6, .., one]), .. }) if *one == last);
+    for _ in 0..90 {
+        (1..=3).for_each(|last| contest(&mut scene, Mac([6, 0, 0, 0, 0, last]), 0));
+        scene.pass(100);
+    }
+    assert_eq!([1, 2, 3].map(|last| count(&scene, is_of(last))), [1, 1, 1]);
+    assert_eq!(count(&scene, is_defence), 1);
+}
+
+#[test]
+fn made_up_stations_do_not_fill_the_events() {
+    let mut scene = holding();
+    for last in 0..190 {
+        contest(&mut scene, Mac([6, 0, 0, 0, 0, last]), 0);
+        scene.pass(100);
+    }
+    let is_any = |action: &Action| matches!(action, Action::Tell(_, Sight::Conflict { .. }));
+    assert_eq!((count(&scene, is_defence), count(&scene, is_any)), (2, 8));
+}
+
+#[test]
 fn a_stranger_changes_nothing() {
     let mut scene = holding();
     for _ in 0..20 {

@@ -68,6 +68,23 @@ fn misses_that_a_late_loop_counts_do_not_count() {
 }
 
 #[test]
+fn a_loop_that_is_late_each_time_counts_what_was_missed() {
+    let mut scene = Scene::new();
+    scene.lease(0, 2, 0, &[1, 3]);
+    scene.pass(3000);
+    scene.alive.remove(&2);
+    let died = scene.now;
+    for _ in 0..6 {
+        scene.now += 250;
+        scene.pass(1);
+    }
+    let [(when, 0, 1)] = scene.claims()[..] else {
+        panic!("no claim")
+    };
+    assert!(when - died <= 1100, "{}", when - died);
+}
+
+#[test]
 fn one_address_alone_is_taken_when_its_siblings_answer() {
     let mut scene = Scene::new();
     for number in 0..3 {
