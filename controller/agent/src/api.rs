@@ -20,14 +20,14 @@ use tracing::warn;
 use crate::leases::Kept;
 use crate::succession::{Claim, Standing};
 
-/// How long a claim waits for an answer.
+/// How long a claim waits for an answer at first, and twice as long each time that it is passed over.
 const CLAIM_DEADLINE: Duration = Duration::from_millis(250);
 /// When the second connection is tried beside the first.
 const HEDGE: Duration = Duration::from_millis(100);
 /// How many claims are under way at a time: as many as connections that are kept, for a new one costs the API server more than
 /// many claims.
 const MOST_CLAIMS: usize = 6;
-/// How often a claim that meets a lease of another version, but the same binding, is tried again.
+/// How often a claim is tried that is passed over, or meets a lease of another version but the same binding.
 const TRIES: usize = 3;
 /// How long a second connection serves those who need one.
 const SPARE_AGE: Duration = Duration::from_secs(1);
@@ -137,46 +137,45 @@ impl Arbiter {
             return claimed(claim, ClaimAnswer::Unreachable, None);
         };
         let name = &kept.version.name;
-        let mut lease = match kept.lease {
-            Some(lease) => *lease,
-            None => match self.present(name).await {
-                Ok(lease) => lease,
-                Err(answer) => return claimed(claim, answer, None),
-            },
-        };
-        for _ in 0..TRIES {
-            let written = match claim.weigh(&lease) {
-                Ok(Standing::Open(lease)) => lease,
-                Ok(Standing::Ours) => return claimed(claim, ClaimAnswer::Won, Some(lease)),
-                Ok(Standing::Gone) => return claimed(claim, ClaimAnswer::Lost, Some(lease)),
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, service = %claim.primary, "a lease that cannot be read is not claimed");
-                    return claimed(claim, ClaimAnswer::Lost, None);
+        let mut lease = kept.lease.map(|lease| *lease);
+        let mut deadline = CLAIM_DEADLINE;
+        let tries = TRIES + usize::from(lease.is_none());
+        for _ in 0..tries {
+            let since = Instant::now();
+            if let Some(known) = &lease {
+                let written = match claim.weigh(known) {
+                    Ok(Standing::Open(lease)) => lease,
+                    Ok(Standing::Ours) => return claimed(claim, ClaimAnswer::Won, lease),
+                    Ok(Standing::Gone) => return claimed(claim, ClaimAnswer::Lost, lease),
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        warn!(error, service = %claim.primary, "a lease that cannot be read is not claimed");
+                        return claimed(claim, ClaimAnswer::Lost, None);
+                    }
+                };
+                match self.write(&written, deadline).await {
+                    Some(Ok(lease)) => return claimed(claim, ClaimAnswer::Won, Some(lease)),
+                    Some(Err(error)) if error.is_not_found() => {
+                        return claimed(claim, ClaimAnswer::Lost, None);
+                    }
+                    Some(Err(_)) | None => {}
                 }
-            };
-            match self.write(&written).await {
-                Some(Ok(lease)) => return claimed(claim, ClaimAnswer::Won, Some(lease)),
-                Some(Err(error)) if error.is_not_found() => {
-                    return claimed(claim, ClaimAnswer::Lost, None);
-                }
-                // Refused, or not known to be done: what is there now decides.
-                Some(Err(_)) | None => match self.present(name).await {
-                    Ok(present) => lease = present,
-                    Err(answer) => return claimed(claim, answer, None),
-                },
+            }
+            // Not kept, refused, or not known to be done: what is there now decides.
+            match self.read_one(name, HEDGE, deadline).await {
+                Some(Ok(Some(present))) => lease = Some(present),
+                Some(Ok(None)) => return claimed(claim, ClaimAnswer::Lost, None),
+                // A server that has much to do passes over one: more patience asks less of it.
+                Some(Err(_)) | None if self.answered_since(since) => deadline *= 2,
+                Some(Err(_)) | None => return claimed(claim, ClaimAnswer::Unreachable, None),
             }
         }
-        claimed(claim, ClaimAnswer::Lost, Some(lease))
+        claimed(claim, ClaimAnswer::Postponed, lease)
     }
 
-    /// The lease that is claimed as it is now, or what its absence or silence makes of the claim.
-    async fn present(&self, name: &str) -> Result<Lease, ClaimAnswer> {
-        match self.read_one(name, HEDGE, CLAIM_DEADLINE).await {
-            Some(Ok(Some(present))) => Ok(present),
-            Some(Ok(None)) => Err(ClaimAnswer::Lost),
-            Some(Err(_)) | None => Err(ClaimAnswer::Unreachable),
-        }
+    /// Whether the API server answered anybody since a moment.
+    fn answered_since(&self, moment: Instant) -> bool {
+        self.answered.borrow().is_some_and(|last| last >= moment)
     }
 
     /// Waits while the API server answers others; `None` when it answers nobody: then all who wait go by rank, not one after
@@ -187,13 +186,13 @@ impl Arbiter {
             let since = Instant::now();
             match timeout(API_PATIENCE, &mut turn).await {
                 Ok(permit) => return permit.ok(),
-                Err(_) if self.answered.borrow().is_some_and(|last| last >= since) => {}
+                Err(_) if self.answered_since(since) => {}
                 Err(_) => return None,
             }
         }
     }
 
-    async fn write(&self, lease: &Lease) -> Option<Result<Lease, kube::Error>> {
+    async fn write(&self, lease: &Lease, deadline: Duration) -> Option<Result<Lease, kube::Error>> {
         let params = PostParams {
             field_manager: Some(field_owner::AGENT.to_owned()),
             ..PostParams::default()
@@ -202,7 +201,7 @@ impl Arbiter {
             let (api, params) = (self.api(client), params.clone());
             async move { api.replace(&lease.name_any(), &params, lease).await }
         };
-        self.hedged(replace, HEDGE, CLAIM_DEADLINE).await
+        self.hedged(replace, HEDGE, deadline).await
     }
 
     /// A lease as the API server has it now; `None` when no answer came in time.
@@ -249,7 +248,7 @@ impl Arbiter {
             }
         };
         let answer = timeout(deadline, both).await.ok();
-        let is_heard = |answer: &Result<T, kube::Error>| answer.as_ref().err().is_none_or(is_answer);
+        let is_heard = |answer: &Result<T, kube::Error>| answer.as_ref().err().is_none_or(is_decided);
         if answer.as_ref().is_some_and(is_heard) {
             self.answered.send_replace(Some(Instant::now()));
         }
@@ -265,6 +264,11 @@ impl Arbiter {
 /// Whether the API server itself said so.
 fn is_answer(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(_))
+}
+
+/// Whether the API server said so of the request, and not that it can do nothing.
+fn is_decided(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code < 500 && status.code != 429)
 }
 
 fn claimed(claim: Claim, answer: ClaimAnswer, lease: Option<Lease>) -> Claimed {

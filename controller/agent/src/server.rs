@@ -20,6 +20,9 @@ use crate::api::{Arbiter, Connections};
 pub(crate) struct Server {
     leases: Arc<Mutex<BTreeMap<String, Lease>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// How many requests about a lease are not answered.
+    passed_over: Arc<Mutex<BTreeMap<String, usize>>>,
+    fails: bool,
     is_frozen: bool,
     takes: Duration,
 }
@@ -35,6 +38,28 @@ impl Server {
     pub(crate) fn slow(mut self, takes: Duration) -> Self {
         self.takes = takes;
         self
+    }
+
+    /// Whatever it is asked, it says that it cannot.
+    pub(crate) fn failing() -> Self {
+        Self {
+            fails: true,
+            ..Self::default()
+        }
+    }
+
+    /// So many requests about a lease are not answered.
+    pub(crate) fn passing_over(self, name: &str, requests: usize) -> Self {
+        self.passed_over.lock().unwrap().insert(name.to_owned(), requests);
+        self
+    }
+
+    fn passes_over(&self, uri: &str) -> bool {
+        let name = uri.trim_end_matches('?').split('?').next().unwrap_or_default();
+        let name = name.rsplit('/').next().unwrap_or_default();
+        let mut passed_over = self.passed_over.lock().unwrap();
+        let left = passed_over.get_mut(name).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
     }
 
     pub(crate) fn with(names: impl IntoIterator<Item = String>) -> Self {
@@ -56,10 +81,15 @@ impl Server {
     async fn take(self, request: http::Request<Body>) -> Result<http::Response<Body>, Infallible> {
         let uri = request.uri().to_string();
         self.asked.lock().unwrap().push(uri.clone());
-        if self.is_frozen {
+        if self.is_frozen || self.passes_over(&uri) {
             return std::future::pending().await;
         }
         tokio::time::sleep(self.takes).await;
+        if self.fails {
+            let said = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                "reason": "InternalError", "message": "the store does not answer", "code": 500});
+            return Ok(answer(500, &said));
+        }
         if request.method() == http::Method::PUT {
             let lease = request.into_body().collect_bytes().await.unwrap();
             return Ok(answer(200, &serde_json::from_slice(&lease).unwrap()));
