@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::finding::Finding;
 
@@ -85,7 +85,11 @@ pub struct Inventory {
     /// Every interface with a link layer.
     pub interfaces: Vec<Interface>,
     /// The latest findings, oldest first, at most [`MOST_FINDINGS`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "known_findings"
+    )]
     pub findings: Vec<Finding>,
     /// Tells one run of the agent from another, so that a reader knows when the findings' numbers begin anew.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -99,7 +103,7 @@ impl Inventory {
     /// Reads the annotation of a heartbeat.
     ///
     /// # Errors
-    /// When the text is no inventory; unknown fields of newer agents are passed over.
+    /// When the text is no inventory; unknown fields and findings of newer agents are passed over.
     pub fn from_annotation(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -113,9 +117,27 @@ impl Inventory {
     }
 }
 
+/// A newer agent finds what this version has no word for, and is heard all the same.
+fn known_findings<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<Finding>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let known = all.into_iter().map(serde_json::from_value);
+    Ok(known.filter_map(Result::ok).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_of_a_newer_agent_are_passed_over_and_the_others_kept() {
+        let text = r#"{"interfaces":[],"findings":[
+            {"number":1,"saw":{"kind":"heardAGhost","address":"10.0.0.1"}},
+            {"number":2,"saw":{"kind":"conflict","address":"10.0.0.1","interface":"eth0","mac":"02:00:00:00:0a:01"}}
+        ]}"#;
+        let read = Inventory::from_annotation(text).unwrap();
+        let numbers: Vec<_> = read.findings.iter().map(|finding| finding.number).collect();
+        assert_eq!(numbers, [2]);
+    }
 
     #[test]
     fn an_inventory_survives_its_annotation() {
