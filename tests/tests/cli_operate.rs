@@ -207,7 +207,13 @@ fn doctor(lab: &Lab) -> Result<()> {
     found(lab, 0, "OK    agents       alive on every node (2)")?;
 
     let here = lab.exec("node-1", &["lightship", "doctor", "--here"])?;
-    for line in ["OK    kernel", "OK    bpffs", "OK    capabilities", "OK    agent"] {
+    for line in [
+        "OK    kernel",
+        "OK    bpffs",
+        "OK    capabilities",
+        "OK    seccomp       bpf(2) may be called",
+        "OK    agent",
+    ] {
         assert!(here.contains(line), "{here}");
     }
     let nowhere = lab.try_exec("node-1", &["lightship", "doctor", "--here", "--bpffs=/tmp"])?;

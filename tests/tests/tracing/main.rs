@@ -14,7 +14,7 @@ use lightship_tests::{
     eventually,
     lab::testing::TestLab,
     objects,
-    scene::{PATIENCE, Plan, Scene},
+    scene::{PATIENCE, Plan, Scene, objects::name},
 };
 
 use receiver::{Received, Receiver};
@@ -125,6 +125,36 @@ fn failover<'a>(spans: &'a [Received], old: &str, new: &str) -> Result<Vec<&'a R
     Ok(steps)
 }
 
+/// From the holder that was drained to the frame by which the next one takes over.
+fn handover(spans: &[Received], service: &str, old: &str, new: &str) -> Result<()> {
+    let root = spans
+        .iter()
+        .find(|span| span.name == "holder left" && span.says("lightship.former_holder", old))
+        .context("no holder left")?;
+    ensure!(root.parent.is_empty(), "it is no root: {root:?}");
+    ensure!(root.comes_from("service.name", "lightship-operator"), "{root:?}");
+    let trace = of_trace(spans, &root.trace);
+    let of_service = |parent: &Received, name: &str, who: (&str, &str)| -> Result<&Received> {
+        let mut found = trace.iter().filter(|span| {
+            span.name == name && span.parent == parent.id && span.says("k8s.service.name", service)
+        });
+        found
+            .find(|span| span.comes_from(who.0, who.1))
+            .copied()
+            .with_context(|| format!("{} has no {name} of {service} among {trace:#?}", parent.name))
+    };
+    let operator = ("service.name", "lightship-operator");
+    let chosen = of_service(root, "holder chosen", operator)?;
+    ensure!(chosen.says("lightship.holder", new), "{chosen:?}");
+    let lease = of_service(root, "lease written", operator)?;
+    let read = of_service(lease, "lease seen", ("k8s.node.name", new))?;
+    for step in ["entry programmed", "first frame announced"] {
+        let step = child(&trace, read, step)?;
+        ensure!(root.start <= step.start && !step.failed, "{step:?}");
+    }
+    Ok(())
+}
+
 fn log(scene: &Scene, unit: &str) -> Result<String> {
     let path = scene.folder().log(unit);
     fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
@@ -166,6 +196,15 @@ fn a_service_and_a_failover_are_one_trace_each() -> Result<()> {
     scene.exec(&holder, &["lightship", "config", "log-level", "debug"])?;
     let shown = scene.exec(&holder, &["lightship", "config", "log-level"])?;
     ensure!(shown.trim() == "debug", "{shown}");
+
+    let drained = scene.ready()?;
+    scene.drain(&drained)?;
+    eventually("the trace of a drain", PATIENCE, || {
+        let new = scene.holder(0)?;
+        ensure!(new != drained, "it holds it still");
+        handover(&spans(), &name(0), &drained, &new)
+    })?;
+    scene.undrain(&drained)?;
 
     let old = scene.ready()?;
     scene.crash(&old)?;
