@@ -41,6 +41,19 @@ impl Server {
         self.pools.insert(pool.metadata.name.clone().unwrap(), object);
     }
 
+    /// The pools read so from now on, at the versions they have.
+    pub(super) fn pools_are(&mut self, pools: Vec<CiliumLoadBalancerIPPool>) {
+        let objects = pools.into_iter();
+        self.pools = objects
+            .map(|pool| {
+                (
+                    pool.metadata.name.clone().unwrap(),
+                    serde_json::to_value(pool).unwrap(),
+                )
+            })
+            .collect();
+    }
+
     pub(super) fn delete(&mut self, name: &str) -> Service {
         serde_json::from_value(self.services.remove(name).unwrap()).unwrap()
     }
