@@ -16,6 +16,7 @@ pub mod client;
 pub mod command;
 pub mod eventually;
 pub mod figures;
+pub mod gateway;
 pub mod journey;
 pub mod lab;
 pub mod metrics;

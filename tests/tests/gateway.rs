@@ -2,35 +2,18 @@
 
 use anyhow::Result;
 use lightship_tests::{
-    Lab, eventually,
+    Lab,
+    gateway::{self, GENERATED},
     journey::results::step,
     lab::unit::Action,
     objects::{PATIENCE, addresses_only, has, pool, says, service, told, version},
 };
 
-const GENERATED: &str = "kube-system/lab-gateway-central";
-
-/// What a Gateway controller generates, without the labels that the Gateway has.
-const SERVICE: &str = "
-apiVersion: v1
-kind: Service
-metadata:
-  name: lab-gateway-central
-  namespace: kube-system
-  labels: {gateway.networking.k8s.io/gateway-name: central}
-spec: {type: LoadBalancer, ports: [{name: http, port: 80}]}
-";
-
 fn install(lab: &Lab) -> Result<()> {
-    lab.install_gateway_api()?;
-    // Established is a moment before served.
-    eventually("the Gateway to be accepted", PATIENCE, || {
-        lab.apply_file("samples/j1/gateway.yaml")
-    })
-    .map(drop)
+    gateway::install(lab, PATIENCE, || lab.apply_file("samples/j1/gateway.yaml"))
 }
 
-fn gateway(lab: &Lab, args: &[&str]) -> Result<String> {
+fn in_its_namespace(lab: &Lab, args: &[&str]) -> Result<String> {
     lab.kubectl(&[&["-n", "kube-system"], args].concat())
 }
 
@@ -39,7 +22,7 @@ fn unlabelled(lab: &Lab) -> Result<()> {
     for sample in ["pool", "policy"] {
         lab.apply_file(&format!("samples/j1/{sample}.yaml"))?;
     }
-    lab.apply(SERVICE)?;
+    gateway::generate(lab)?;
     says(lab, GENERATED, "no_pool", "ippool=l2announced")
 }
 
@@ -59,12 +42,12 @@ fn labelled(lab: &Lab) -> Result<()> {
 
     // Where the label is does not matter, and without it there is no address.
     let nowhere = r#"{"spec":{"infrastructure":{"labels":null}}}"#;
-    gateway(
+    in_its_namespace(
         lab,
         &["patch", "gateway", "central", "--type=merge", "-p", nowhere],
     )?;
     has(lab, GENERATED, &[])?;
-    gateway(lab, &["label", "gateway", "central", "ippool=l2announced"])?;
+    in_its_namespace(lab, &["label", "gateway", "central", "ippool=l2announced"])?;
     has(lab, GENERATED, &["10.0.10.0"])
 }
 

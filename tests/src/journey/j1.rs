@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     client::capture::Capture,
-    eventually,
+    eventually, gateway,
     lab::{
         host::{CONTROL_PLANE, JUMPBOX},
         network::LAN,
@@ -48,26 +48,12 @@ pub fn addressed(walk: &Walk<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What a Gateway controller generates for the Gateway `central`, without the labels that the Gateway has.
-const GENERATED: &str = "
-apiVersion: v1
-kind: Service
-metadata:
-  name: lab-gateway-central
-  namespace: kube-system
-  labels: {gateway.networking.k8s.io/gateway-name: central}
-spec: {type: LoadBalancer, ports: [{name: http, port: 80, targetPort: 8080}]}
-";
 const GATEWAY: &str = "10.0.10.1";
 
 /// Step 2: a label on the Gateway, and the service made for it is served.
 pub fn through_gateway(walk: &Walk<'_>) -> Result<()> {
-    walk.lab.install_gateway_api()?;
-    // Established is a moment before served.
-    eventually("the Gateway to be accepted", SOON, || {
-        walk.apply("j1/gateway.yaml")
-    })?;
-    walk.lab.apply(GENERATED)?;
+    gateway::install(walk.lab, SOON, || walk.apply("j1/gateway.yaml"))?;
+    gateway::generate(walk.lab)?;
     let slice = typed::endpoints(
         "lab-gateway-central",
         &[("http", 8080)],
@@ -76,7 +62,7 @@ pub fn through_gateway(walk: &Walk<'_>) -> Result<()> {
     );
     walk.lab
         .apply(&slice.replace("namespace: default", "namespace: kube-system"))?;
-    objects::has(walk.lab, "kube-system/lab-gateway-central", &[GATEWAY])?;
+    objects::has(walk.lab, gateway::GENERATED, &[GATEWAY])?;
     typed::page(walk, &format!("http://{GATEWAY}/"), SERVICE)
 }
 

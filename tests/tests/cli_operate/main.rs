@@ -1,24 +1,28 @@
 //! The commands of whoever runs a cluster: what is in the way before and after installing, what every wrong
 //! circumstance is answered with, and leaving without a trace.
 
+mod doctor;
+mod leaving;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use lightship_tests::{
     Lab, Options, binaries,
-    client::arping::arping,
     command::{Outcome, Tool},
     eventually,
     journey::{Walk, j0},
-    lab::{host::Host, testing::TestLab, unit::Action},
+    lab::{testing::TestLab, unit::Action},
     snapshot,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use doctor::{doctor, found};
+use leaving::leave;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -130,104 +134,6 @@ fn every_circumstance(lab: &Lab) -> Result<()> {
     );
     Ok(())
 }
-
-/// What doctor says of a check, once it says so.
-fn found(lab: &Lab, code: i32, line: &str) -> Result<String> {
-    eventually(&format!("doctor to say {line}"), PATIENCE, || {
-        let outcome = lightship(lab, &["doctor"])?;
-        ensure!(
-            outcome.code == code,
-            "exit code {}: {}",
-            outcome.code,
-            outcome.stdout
-        );
-        ensure!(outcome.stdout.contains(line), "{}", outcome.stdout);
-        Ok(outcome.stdout)
-    })
-}
-
-/// Each thing that doctor looks at, broken and mended.
-fn doctor(lab: &Lab) -> Result<()> {
-    lab.apply(
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: kube-proxy, namespace: kube-system}, data: {config.conf: 'mode: ipvs'}}",
-    )?;
-    found(lab, 3, "FAIL  kube-proxy   mode ipvs without strictARP")?;
-    lab.kubectl(&["-n", "kube-system", "delete", "configmap", "kube-proxy"])?;
-    lab.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, data: {}}")?;
-    found(lab, 3, "FAIL  announcers   Cilium's LB-IPAM is on")?;
-    lab.apply(
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}, \
-         data: {enable-lb-ipam: 'false', enable-l2-announcements: 'false'}}",
-    )?;
-    found(
-        lab,
-        0,
-        "OK    announcers   Cilium leaves LoadBalancer addresses to others",
-    )?;
-    lab.kubectl(&["-n", "kube-system", "delete", "configmap", "cilium-config"])?;
-    lab.kubectl(&["delete", "clusterrolebinding", "lightship-operator"])?;
-    found(
-        lab,
-        3,
-        "FAIL  permissions  lightship-operator may not get services",
-    )?;
-    lab.install_manifests()?;
-    let pool = "ciliumloadbalancerippools.cilium.io";
-    lab.kubectl(&[
-        "label",
-        "crd",
-        pool,
-        "--overwrite",
-        "io.cilium.k8s.crd.schema.version=1.31.5",
-    ])?;
-    found(lab, 0, "WARN  definitions")?;
-    lab.install_manifests()?;
-    lab.agent(Action::Stop, "node-1")?;
-    // Until its heartbeat expires it is an agent of the version that it says.
-    let heartbeat = ["-n", "kube-system", "annotate", "lease", "lightship-agent-node-1"];
-    lab.kubectl(
-        &[
-            &heartbeat[..],
-            &["--overwrite", "lightship.dev/agent-version=0.0.9"],
-        ]
-        .concat(),
-    )?;
-    found(
-        lab,
-        0,
-        "WARN  agents       those on node-1 (0.0.9) are older than this program",
-    )?;
-    let status = lightship(lab, &["status"])?.stdout;
-    ensure!(
-        status.contains("AGENT OF ANOTHER VERSION") && status.contains("0.0.9"),
-        "{status}"
-    );
-    found(lab, 0, "WARN  agents       none is alive on node-1")?;
-    lab.agent(Action::Start, "node-1")?;
-    found(lab, 0, "OK    agents       alive on every node (2)")?;
-
-    let here = lab.exec("node-1", &["lightship", "doctor", "--here"])?;
-    for line in [
-        "OK    kernel",
-        "OK    bpffs",
-        "OK    capabilities",
-        "OK    seccomp       bpf(2) may be called",
-        "OK    agent",
-    ] {
-        assert!(here.contains(line), "{here}");
-    }
-    let nowhere = lab.try_exec("node-1", &["lightship", "doctor", "--here", "--bpffs=/tmp"])?;
-    assert_eq!(nowhere.code, 3);
-    assert!(
-        nowhere
-            .stdout
-            .contains("-> mount it with 'mount -t bpf bpf /tmp'"),
-        "{}",
-        nowhere.stdout
-    );
-    Ok(())
-}
-
 /// Beside Cilium's own LB-IPAM or L2 announcements the operator does not begin.
 fn refuses_beside_cilium(lab: &Lab) -> Result<()> {
     for (settings, words) in [
@@ -253,121 +159,6 @@ fn refuses_beside_cilium(lab: &Lab) -> Result<()> {
         lab.operator(Action::Stop, 2)?;
     }
     lab.kubectl(&["-n", "kube-system", "delete", "configmap", "cilium-config"])?;
-    Ok(())
-}
-
-/// What a kubelet does when the DaemonSet of the agents is to clean the nodes.
-fn kubelets(lab: &Lab) -> Result<()> {
-    eventually("the end of the Deployment", PATIENCE, || {
-        let asked = lab.try_kubectl(&["-n", "kube-system", "get", "deployment", "lightship-operator"])?;
-        ensure!(asked.stderr.contains("NotFound"), "it is there");
-        Ok(())
-    })?;
-    lab.operator(Action::Stop, 1)?;
-    let set = eventually("the DaemonSet to clean nodes", PATIENCE, || {
-        let set = lab.get(&["-n", "kube-system", "daemonset", "lightship-agent"])?;
-        let args = &set["spec"]["template"]["spec"]["containers"][0]["args"];
-        ensure!(*args == json!(["cleanup", "--stay"]), "its args are {args}");
-        Ok(set)
-    })?;
-    let nodes = Host::nodes(lab.nodes());
-    for node in &nodes {
-        lab.agent(Action::Stop, node.name())?;
-        lab.exec(node.name(), &["lightship", "cleanup"])?;
-    }
-    let all = nodes.len();
-    let status = json!({"status": {
-        "observedGeneration": set["metadata"]["generation"], "desiredNumberScheduled": all, "currentNumberScheduled": all,
-        "updatedNumberScheduled": all, "numberReady": all, "numberMisscheduled": 0,
-    }});
-    lab.kubectl(&[
-        "-n",
-        "kube-system",
-        "patch",
-        "daemonset",
-        "lightship-agent",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &status.to_string(),
-    ])
-    .map(drop)
-}
-
-fn leave(lab: &Lab) -> Result<()> {
-    lab.drain("node-1")?;
-    let dry = lightship(lab, &["uninstall", "--dry-run"])?;
-    assert_eq!(dry.code, 0, "{}", dry.stderr);
-    for row in [
-        "DaemonSet kube-system lightship-agent",
-        "Lease kube-system cilium-l2announce-default-cilium-ingress-basic-ingress",
-        "ClusterRole lightship-operator",
-        "CustomResourceDefinition ciliumloadbalancerippools.cilium.io",
-    ] {
-        let mut rows = dry.stdout.lines();
-        let is_there = rows.any(|line| line.split_whitespace().eq(row.split(' ')));
-        assert!(is_there, "{row} is not in:\n{}", dry.stdout);
-    }
-    assert!(dry.stderr.starts_with("Nothing was changed."), "{}", dry.stderr);
-    assert!(arping(lab, j0::ADDRESS, 1)?.received > 0, "a dry run silenced it");
-
-    let gone = thread::scope(|scope| -> Result<Outcome> {
-        let played = scope.spawn(|| kubelets(lab));
-        let gone = lightship(lab, &["uninstall"])?;
-        let ended = played.join();
-        ended.map_err(|_| anyhow!("the kubelets' part failed; see above"))??;
-        Ok(gone)
-    })?;
-    assert_eq!(gone.code, 0, "{}{}", gone.stdout, gone.stderr);
-    let again = lightship(lab, &["uninstall", "--dry-run"])?;
-    assert!(
-        again.stdout.contains("Nothing of Lightship is in this cluster."),
-        "{}",
-        again.stdout
-    );
-    for (what, words) in [
-        (&["crds"][..], "cilium.io"),
-        (&["leases", "-A"], "ightship"),
-        (&["leases", "-A"], "l2announce"),
-        (&["clusterroles,clusterrolebindings"], "lightship"),
-        (
-            &[
-                "all,roles,rolebindings,serviceaccounts,configmaps,poddisruptionbudgets",
-                "-A",
-            ],
-            "lightship",
-        ),
-        (
-            &["validatingadmissionpolicies,validatingadmissionpolicybindings"],
-            "lightship",
-        ),
-        (&["nodes", "-o", "yaml"], "lightship.dev"),
-    ] {
-        let left = lab.kubectl(&[&["get"], what].concat())?;
-        assert!(!left.contains(words), "{what:?}: {left}");
-    }
-    for node in Host::nodes(lab.nodes()) {
-        let pins = lab.exec(
-            node.name(),
-            &[
-                "find",
-                "/sys/fs/bpf",
-                "-mindepth",
-                "1",
-                // The kernel's own.
-                "!",
-                "-name",
-                "*.debug",
-            ],
-        )?;
-        assert_eq!(pins, "", "pins on {}", node.name());
-        let links = lab.exec(node.name(), &["bpftool", "net"])?;
-        assert!(
-            !links.contains("lightship") && !links.contains("l2_responder"),
-            "{links}"
-        );
-    }
-    assert_eq!(arping(lab, j0::ADDRESS, 2)?.received, 0);
     Ok(())
 }
 
