@@ -60,6 +60,12 @@ pub fn lab() -> Result<PathBuf> {
     beside("lab").context("failed to find the lab program; `cargo build -p lightship-tests` makes it")
 }
 
+/// An example that cargo built into the folder of this program.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let path = Path::new("examples").join(name);
+    beside(&path.to_string_lossy())
+}
+
 /// A program in the folder of this one, or in the folder above it when this one is a test.
 fn beside(name: &str) -> Result<PathBuf> {
     let own = env::current_exe().context("failed to find the running program's own path")?;

@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod allocator;
 mod api;
+mod chain;
 mod crowd;
 mod edit;
 mod failover;
@@ -69,6 +71,8 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
+    /// Addresses managed in memory, without a cluster.
+    Ipam,
     /// Addresses through a real API server.
     IpamApi,
     /// What clients see of each fault.
@@ -90,6 +94,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::begin()?;
     match args.name {
+        Name::Ipam => allocator::run(&mut report)?,
         Name::IpamApi => ipam::run(&runtime, args.services, args.rounds, &args.part, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
         Name::Soak => soak::run(

@@ -43,6 +43,11 @@ impl Report {
         }
     }
 
+    /// Adds figures that were printed by who measured them.
+    pub(crate) fn keep(&mut self, figures: Vec<Figure>) {
+        self.figures.extend(figures);
+    }
+
     /// Writes the JSON, if a file is given.
     pub(crate) fn write(self, file: Option<&Path>) -> anyhow::Result<()> {
         let Some(file) = file else { return Ok(()) };

@@ -24,6 +24,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     api::{self, Request},
+    chain,
     report::{Figure, Report},
     spread, usage,
 };
@@ -210,11 +211,13 @@ fn processor(lab: &Lab) -> Result<BTreeMap<String, f64>> {
     Ok(all)
 }
 
-/// One service after another is created and deleted, asked for every millisecond.
+/// One service after another is created and deleted, asked for every millisecond; beside it the median of as many ways with
+/// nothing decided on them.
 fn trips(runtime: &Runtime, scene: &Scene, client: &Client, runs: u32, report: &mut Report) -> Result<()> {
     let api: Api<Service> = Api::namespaced(client.clone(), "default");
     let (mut created, mut accepted, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
-    for run in 0..runs.max(50) {
+    let runs = runs.max(50);
+    for run in 0..runs {
         // The pool's last addresses, which nobody else gets.
         let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 31, 254)) - run % 100);
         let name = format!("trip-{run}");
@@ -260,10 +263,15 @@ fn trips(runtime: &Runtime, scene: &Scene, client: &Client, runs: u32, report: &
         prober.finish()?;
     }
     let count = scene.addresses().len();
+    let chain = runtime.block_on(chain::run(client, runs))?;
+    let median = |all: &[Duration]| {
+        let seconds = all.iter().map(Duration::as_secs_f64).collect();
+        Duration::from_secs_f64(spread::median(seconds))
+    };
     report.tell(spread::figures(
-        &format!("created (request sent) to first answer, beside {count} services"),
+        &format!("created (request sent) to first answer, beside {count} services (beside: two watches and a write)"),
         created,
-        None,
+        Some(median(&chain.created)),
     ));
     report.tell(spread::figures(
         &format!("created (request answered) to first answer, beside {count} services"),
@@ -271,9 +279,11 @@ fn trips(runtime: &Runtime, scene: &Scene, client: &Client, runs: u32, report: &
         None,
     ));
     report.tell(spread::figures(
-        &format!("deleted (request sent) to last answer, beside {count} services"),
+        &format!(
+            "deleted (request sent) to last answer, beside {count} services (beside: two watches and a write)"
+        ),
         deleted,
-        None,
+        Some(median(&chain.deleted)),
     ));
     Ok(())
 }
