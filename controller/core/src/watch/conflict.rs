@@ -1,6 +1,6 @@
 //! Other stations that say, by no claim that counts, that they have an address held here.
 
-use super::{Action, Heard, Watch};
+use super::{Action, Heard, NicIndex, Watch};
 use crate::finding::Sight;
 use crate::inventory::Mac;
 use crate::time::Instant;
@@ -15,18 +15,34 @@ const MOST_STATIONS: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contest {
     defended: Option<Instant>,
+    /// Where it is to be defended again as soon as it may be: who heard the last word of another believes it until then.
+    owed: Option<NicIndex>,
     /// The stations that were told of lately, and when.
     told: Vec<(Mac, Instant)>,
 }
 
 impl Contest {
-    /// Whether it is to be defended now.
-    fn defend(&mut self, now: Instant) -> bool {
-        let is_due = self.defended.is_none_or(|last| is_past(last, now));
-        if is_due {
-            self.defended = Some(now);
-        }
-        is_due
+    /// Another has said so on an interface: it is to be defended there, now or later.
+    fn owe(&mut self, nic: NicIndex) {
+        self.owed = Some(nic);
+    }
+
+    /// Where it is to be defended now.
+    fn defend(&mut self, now: Instant) -> Option<NicIndex> {
+        let nic = self
+            .owed
+            .take_if(|_| self.defended.is_none_or(|last| is_past(last, now)))?;
+        self.defended = Some(now);
+        Some(nic)
+    }
+
+    /// When it is to be defended next.
+    fn next(&self) -> Option<Instant> {
+        self.owed?;
+        Some(
+            self.defended
+                .map_or(Instant::default(), |last| last + DEFENCE_INTERVAL),
+        )
     }
 
     /// Whether a station is to be told of now.
@@ -59,7 +75,8 @@ impl Watch {
             return actions;
         }
         let contest = self.contests.entry(address).or_default();
-        if contest.defend(now) {
+        contest.owe(nic);
+        if let Some(nic) = contest.defend(now) {
             actions.push(Action::Defend { nic, address });
         }
         if contest.tell(from, now)
@@ -73,5 +90,24 @@ impl Watch {
             actions.push(Action::Tell(primary, sight));
         }
         actions
+    }
+
+    /// Defends what was contested again before it might be defended.
+    pub(super) fn defend(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let due = self.contests.iter_mut().filter_map(|(address, contest)| {
+            let nic = contest.defend(now)?;
+            Some((nic, *address))
+        });
+        for (nic, address) in due.collect::<Vec<_>>() {
+            let primary = self.index.group_of(address);
+            if primary.is_some_and(|primary| self.part(primary).is_some()) {
+                actions.push(Action::Defend { nic, address });
+            }
+        }
+    }
+
+    /// When [`Self::defend`] has something to do next.
+    pub(super) fn next_defence(&self) -> Option<Instant> {
+        self.contests.values().filter_map(Contest::next).min()
     }
 }

@@ -130,7 +130,8 @@ impl Watch {
         if !self.probing.unlisted.is_nothing() {
             return Some(Instant::default());
         }
-        busy.chain(links).chain(self.expected).min()
+        let defence = self.next_defence();
+        busy.chain(links).chain(defence).chain(self.expected).min()
     }
 
     /// Does what is due. Everything received until now has to be told before, or else [`Self::void`].
@@ -148,6 +149,7 @@ impl Watch {
         self.probing.taken_in = now;
         let mut actions = Vec::new();
         self.look(now, &mut actions);
+        self.defend(now, &mut actions);
         self.suspect(now);
         self.pursue(now, &mut actions);
         self.confirm_links(now, &mut actions);

@@ -37,11 +37,35 @@ fn is_told(action: &Action) -> bool {
 #[test]
 fn a_stranger_is_told_of_and_answered_once_in_ten_seconds_however_often_it_says_so() {
     let mut scene = holding();
-    for _ in 0..200 {
+    for _ in 0..190 {
         contest(&mut scene, STRANGER, 0);
         scene.pass(100);
     }
     assert_eq!((count(&scene, is_defence), count(&scene, is_told)), (2, 2));
+}
+
+#[test]
+fn what_is_said_before_it_may_be_answered_is_answered_when_it_may_be() {
+    let mut scene = holding();
+    contest(&mut scene, STRANGER, 0);
+    scene.pass(3_000);
+    contest(&mut scene, STRANGER, 0);
+    scene.pass(6_900);
+    assert_eq!(count(&scene, is_defence), 1);
+    scene.pass(200);
+    assert_eq!(count(&scene, is_defence), 2);
+    scene.pass(30_000);
+    assert_eq!(count(&scene, is_defence), 2, "nobody has said so since");
+}
+
+#[test]
+fn what_went_elsewhere_meanwhile_is_not_defended() {
+    let mut scene = holding();
+    contest(&mut scene, STRANGER, 0);
+    contest(&mut scene, STRANGER, 0);
+    scene.lease(0, 2, 5, &[3]);
+    scene.pass(11_000);
+    assert_eq!(count(&scene, is_defence), 1);
 }
 
 #[test]
