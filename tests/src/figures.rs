@@ -148,7 +148,13 @@ const SHOWN: &[(&str, &[&str])] = &[
     ),
     (
         "ipam-api",
-        &["status writes per service", "writes of a restarted operator"],
+        &[
+            "50000 services from the pool's creation",
+            "the same, least",
+            "the same, greatest",
+            "status writes per service",
+            "writes of a restarted operator",
+        ],
     ),
     ("rest", &["of these about leases"]),
     ("responder", &["ARP, idle"]),
