@@ -49,6 +49,15 @@ impl fmt::Display for Replaced {
 }
 
 impl Standing {
+    /// How `expected` stands among the definitions `installed`; one that is not there drops nothing.
+    #[must_use]
+    pub fn among(expected: &CustomResourceDefinition, installed: &[CustomResourceDefinition]) -> Self {
+        let mut named = installed
+            .iter()
+            .filter(|one| one.metadata.name == expected.metadata.name);
+        named.next().map_or(Self::Ours, |there| Self::of(expected, there))
+    }
+
     /// Compares an installed definition with `expected`, which is ours of the same name.
     #[must_use]
     pub fn of(expected: &CustomResourceDefinition, installed: &CustomResourceDefinition) -> Self {

@@ -55,7 +55,7 @@ impl Server {
     }
 
     fn passes_over(&self, uri: &str) -> bool {
-        let name = uri.trim_end_matches('?').split('?').next().unwrap_or_default();
+        let name = uri.split('?').next().unwrap_or_default();
         let name = name.rsplit('/').next().unwrap_or_default();
         let mut passed_over = self.passed_over.lock().unwrap();
         let left = passed_over.get_mut(name).filter(|left| **left > 0);

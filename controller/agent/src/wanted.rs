@@ -133,7 +133,7 @@ fn members(members: &Members, devices: &[Device]) -> BTreeSet<MacAddress> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use lightship_core::interfaces::InterfaceSelector;
     use lightship_core::inventory::{Interface, Mac};
     use lightship_core::names::ServiceId;
@@ -143,7 +143,8 @@ mod tests {
 
     use super::*;
 
-    fn device(index: u32, name: &str) -> Device {
+    /// A card of this node's that is up.
+    pub(crate) fn device(index: u32, name: &str) -> Device {
         Device {
             index: InterfaceIndex(index),
             name: name.to_owned(),

@@ -51,18 +51,13 @@ impl Expected {
         })
     }
 
-    /// How both stand among those `installed`; one that is not there drops nothing.
+    /// How both stand among those `installed`.
     pub(crate) fn standings(&self, installed: &[CustomResourceDefinition]) -> [(Definition, Standing); 2] {
         let both = [
             (Definition::Pools, &self.pool),
             (Definition::Policies, &self.policy),
         ];
-        both.map(|(definition, expected)| {
-            let mut named = installed.iter();
-            let there = named.find(|one| one.name_any() == expected.name_any());
-            let standing = there.map_or(Standing::Ours, |there| Standing::of(expected, there));
-            (definition, standing)
-        })
+        both.map(|(definition, expected)| (definition, Standing::among(expected, installed)))
     }
 }
 

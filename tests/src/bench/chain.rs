@@ -31,37 +31,40 @@ pub(crate) async fn run(client: &Client, runs: u32) -> Result<Chain> {
         let config: ConfigMap = serde_json::from_value(json!({"metadata": {"name": name}}))?;
         let lease: Lease = serde_json::from_value(json!({"metadata": {"name": name}, "spec": {}}))?;
 
-        let sent = Instant::now();
-        let parameters = PostParams::default();
-        let answers = async {
-            event(&mut asked).await?;
-            second.create(&parameters, &lease).await?;
-            anyhow::Ok(())
-        };
-        let heard = async {
-            event(&mut bound).await?;
-            anyhow::Ok(sent.elapsed())
-        };
-        let created = async { anyhow::Ok(first.create(&parameters, &config).await?) };
-        let (_, (), took) = futures::try_join!(created, answers, heard)?;
-        chain.created.push(took);
-
-        let sent = Instant::now();
-        let parameters = DeleteParams::default();
-        let answers = async {
-            event(&mut asked).await?;
-            second.delete(&name, &parameters).await?;
-            anyhow::Ok(())
-        };
-        let heard = async {
-            event(&mut bound).await?;
-            anyhow::Ok(sent.elapsed())
-        };
-        let deleted = async { anyhow::Ok(first.delete(&name, &parameters).await?) };
-        let (_, (), took) = futures::try_join!(deleted, answers, heard)?;
-        chain.deleted.push(took);
+        let (post, delete) = (PostParams::default(), DeleteParams::default());
+        let created = first.create(&post, &config);
+        let bind = second.create(&post, &lease);
+        chain
+            .created
+            .push(trip(created, bind, &mut asked, &mut bound).await?);
+        let deleted = first.delete(&name, &delete);
+        let unbind = second.delete(&name, &delete);
+        chain
+            .deleted
+            .push(trip(deleted, unbind, &mut asked, &mut bound).await?);
     }
     Ok(chain)
+}
+
+/// How long it takes from a request until its `answer`, sent when the request is heard of, is heard of itself.
+async fn trip<A, B, K, L>(
+    request: impl Future<Output = kube::Result<A>>,
+    answer: impl Future<Output = kube::Result<B>>,
+    asked: &mut Events<K>,
+    bound: &mut Events<L>,
+) -> Result<Duration> {
+    let sent = Instant::now();
+    let request = async { request.await.map(drop).map_err(anyhow::Error::from) };
+    let answer = async {
+        event(asked).await?;
+        answer.await.map(drop).map_err(anyhow::Error::from)
+    };
+    let heard = async {
+        event(bound).await?;
+        anyhow::Ok(sent.elapsed())
+    };
+    let ((), (), took) = futures::try_join!(request, answer, heard)?;
+    Ok(took)
 }
 
 type Events<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;

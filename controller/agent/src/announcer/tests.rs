@@ -7,7 +7,6 @@ use lightship_core::binding::{Announcement, WorkOrder};
 use lightship_core::finding::Sight;
 use lightship_core::watch::Action as Told;
 use lightship_crd::annotation;
-use lightship_datapath::devices::{AdminState, Carrier, Kind, Reach};
 use lightship_datapath::plan::{Attachment, Fence, Kept};
 use lightship_datapath::{ExecuteError, MapsError, ObserveError, Outcome};
 use lightship_edge::Tracer;
@@ -17,9 +16,9 @@ use prometheus_client::registry::Registry;
 
 use super::*;
 use crate::server::{group, held};
+use crate::wanted::tests::device;
 
 const NIC: InterfaceIndex = InterfaceIndex(2);
-const CARD: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
 /// A kernel with room for one entry; everything else it does.
 #[derive(Clone, Default)]
@@ -93,21 +92,6 @@ impl Kernel for Narrow {
     }
 }
 
-fn card() -> Device {
-    Device {
-        index: NIC,
-        name: "eth0".into(),
-        mac: Some(CARD),
-        admin: AdminState::Up,
-        carrier: Carrier::Present,
-        kind: Kind::Other,
-        master: None,
-        addresses: vec!["10.0.0.1".parse().unwrap()],
-        reach: Reach::Everywhere,
-        gateways: vec![],
-    }
-}
-
 fn lease(name: &str, address: IpAddr) -> Lease {
     let mut lease = held(name, 1);
     let announcement = Announcement {
@@ -151,7 +135,7 @@ impl Scene {
             interval,
         );
         let mut standing = Standing::new("node-1".into(), BTreeMap::new());
-        let nics = announcer.observe_devices(vec![card()]);
+        let nics = announcer.observe_devices(vec![device(NIC.0, "eth0")]);
         standing.observe_nics(nics, Instant::default());
         Self {
             announcer,

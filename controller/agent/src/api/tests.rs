@@ -14,17 +14,24 @@ fn claim(service: &str) -> Claim {
     }
 }
 
+fn name(number: usize) -> String {
+    format!("web-{number}")
+}
+
+/// So many claims at once, each of another group.
+fn claims(arbiter: &Arbiter, count: usize) -> impl Iterator<Item = impl Future<Output = Claimed>> {
+    (0..count).map(name).map(|service| {
+        arbiter
+            .clone()
+            .claim(claim(&service), Kept::whole(held(&service, 1)))
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_nobody_is_answered_no_claim_waits_longer_than_until_its_rank_counts() {
     let arbiter = Server::frozen().arbiter();
     let start = Instant::now();
-    let claims = (0..500).map(|number| {
-        let service = format!("web-{number}");
-        arbiter
-            .clone()
-            .claim(claim(&service), Kept::whole(held(&service, 1)))
-    });
-    for claimed in futures::future::join_all(claims).await {
+    for claimed in futures::future::join_all(claims(&arbiter, 500)).await {
         assert_eq!(claimed.answer, ClaimAnswer::Unreachable);
     }
     assert!(
@@ -36,15 +43,9 @@ async fn where_nobody_is_answered_no_claim_waits_longer_than_until_its_rank_coun
 
 #[tokio::test(start_paused = true)]
 async fn while_others_are_answered_a_claim_waits_for_its_turn() {
-    let names = || (0..60).map(|number| format!("web-{number}"));
     // Ten rounds of six, longer than a claim waits for a server that is silent.
-    let arbiter = Server::with(names()).slow(API_PATIENCE / 4).arbiter();
-    let claims = names().map(|service| {
-        arbiter
-            .clone()
-            .claim(claim(&service), Kept::whole(held(&service, 1)))
-    });
-    for claimed in futures::future::join_all(claims).await {
+    let arbiter = Server::with((0..60).map(name)).slow(API_PATIENCE / 4).arbiter();
+    for claimed in futures::future::join_all(claims(&arbiter, 60)).await {
         assert_eq!(claimed.answer, ClaimAnswer::Won, "{:?}", claimed.claim.primary);
     }
 }
@@ -64,17 +65,11 @@ async fn a_lease_that_is_not_kept_is_read_before_it_is_claimed() {
 /// Sixty claims at once, of which the server passes over so many requests of the first; what became of that one, and after how
 /// long.
 async fn passed_over(requests: usize) -> (ClaimAnswer, Duration) {
-    let names = || (0..60).map(|number| format!("web-{number}"));
-    let server = Server::with(names()).passing_over("web-0", requests);
+    let server = Server::with((0..60).map(name)).passing_over("web-0", requests);
     let arbiter = server.slow(CLAIM_DEADLINE / 2).arbiter();
     let start = Instant::now();
-    let claims = names().map(|service| {
-        arbiter
-            .clone()
-            .claim(claim(&service), Kept::whole(held(&service, 1)))
-    });
     let mut first = None;
-    let mut claims = claims.collect::<futures::stream::FuturesUnordered<_>>();
+    let mut claims: futures::stream::FuturesUnordered<_> = claims(&arbiter, 60).collect();
     while let Some(claimed) = futures::StreamExt::next(&mut claims).await {
         if claimed.claim.primary == group("web-0") {
             first = Some((claimed.answer, start.elapsed()));
@@ -102,13 +97,7 @@ async fn a_claim_that_is_passed_over_again_and_again_does_not_go_by_rank() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_it_can_do_nothing_answers_nobody() {
     let arbiter = Server::failing().arbiter();
-    let claims = (0..20).map(|number| {
-        let service = format!("web-{number}");
-        arbiter
-            .clone()
-            .claim(claim(&service), Kept::whole(held(&service, 1)))
-    });
-    for claimed in futures::future::join_all(claims).await {
+    for claimed in futures::future::join_all(claims(&arbiter, 20)).await {
         assert_eq!(claimed.answer, ClaimAnswer::Unreachable);
     }
 }

@@ -139,19 +139,18 @@ fn render(overview: &Overview, width: Width) -> String {
 
 fn replaced(installed: &[CustomResourceDefinition]) -> Vec<ReplacedRow> {
     let expected = lightship_crd::crds().unwrap_or_default();
-    let both = expected.iter().filter_map(|expected| {
-        let name = expected.name_any();
-        let there = installed.iter().find(|one| one.name_any() == name)?;
-        match Standing::of(expected, there) {
-            Standing::Replaced(by) => Some(ReplacedRow {
-                definition: name,
-                found: by.to_string(),
-                remedy: APPLY,
-            }),
-            Standing::Ours | Standing::Unprotected => None,
-        }
-    });
-    both.collect()
+    let both = expected
+        .iter()
+        .map(|expected| Standing::among(expected, installed));
+    both.filter_map(|standing| match standing {
+        Standing::Replaced(by) => Some(ReplacedRow {
+            found: by.to_string(),
+            definition: by.name,
+            remedy: APPLY,
+        }),
+        Standing::Ours | Standing::Unprotected => None,
+    })
+    .collect()
 }
 
 async fn other_agents(client: Client, namespace: &str) -> anyhow::Result<Vec<Other>> {

@@ -1,12 +1,14 @@
 //! Other stations that say, by no claim that counts, that they have an address held here.
 
+use std::time::Duration;
+
 use super::{Action, Heard, NicIndex, Watch};
 use crate::finding::Sight;
 use crate::inventory::Mac;
 use crate::time::Instant;
 
 /// How often an address is defended, whoever says that it has it: RFC 5227 §2.4 (c).
-const DEFENCE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+const DEFENCE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How many stations are told of in that time: who makes them up should not fill the events with them.
 const MOST_STATIONS: usize = 4;
@@ -55,6 +57,12 @@ impl Contest {
         }
         is_news
     }
+
+    /// Whether nothing of it matters any more.
+    fn is_over(&self, now: Instant) -> bool {
+        let mut last = self.defended.iter().chain(self.told.iter().map(|(_, at)| at));
+        self.owed.is_none() && last.all(|last| is_past(*last, now))
+    }
 }
 
 fn is_past(last: Instant, now: Instant) -> bool {
@@ -98,7 +106,9 @@ impl Watch {
             let nic = contest.defend(now)?;
             Some((nic, *address))
         });
-        for (nic, address) in due.collect::<Vec<_>>() {
+        let due: Vec<_> = due.collect();
+        self.contests.retain(|_, contest| !contest.is_over(now));
+        for (nic, address) in due {
             let primary = self.index.group_of(address);
             if primary.is_some_and(|primary| self.part(primary).is_some()) {
                 actions.push(Action::Defend { nic, address });

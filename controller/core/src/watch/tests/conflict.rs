@@ -59,6 +59,16 @@ fn what_is_said_before_it_may_be_answered_is_answered_when_it_may_be() {
 }
 
 #[test]
+fn what_was_contested_long_ago_is_not_remembered() {
+    let mut scene = holding();
+    contest(&mut scene, STRANGER, 0);
+    scene.pass(9_900);
+    assert_eq!(scene.watch.contests.len(), 1);
+    scene.pass(300);
+    assert_eq!(scene.watch.contests.len(), 0);
+}
+
+#[test]
 fn what_went_elsewhere_meanwhile_is_not_defended() {
     let mut scene = holding();
     contest(&mut scene, STRANGER, 0);
