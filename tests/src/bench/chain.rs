@@ -28,6 +28,9 @@ pub(crate) async fn run(client: &Client, runs: u32) -> Result<Chain> {
         let name = format!("chain-{run}");
         let mut asked = follow(&first, &name).await?;
         let mut bound = follow(&second, &name).await?;
+        // The watches took the connections that were open; those of the writes are not to be opened while time is taken.
+        let any = ListParams::default().limit(1);
+        futures::try_join!(first.list(&any), second.list(&any))?;
         let config: ConfigMap = serde_json::from_value(json!({"metadata": {"name": name}}))?;
         let lease: Lease = serde_json::from_value(json!({"metadata": {"name": name}, "spec": {}}))?;
 

@@ -1,14 +1,11 @@
 //! The commands of whoever runs a cluster: what is in the way before and after installing, what every wrong
 //! circumstance is answered with, and leaving without a trace.
 
+mod circumstances;
 mod doctor;
 mod leaving;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use lightship_tests::{
@@ -19,8 +16,8 @@ use lightship_tests::{
     lab::{testing::TestLab, unit::Action},
     snapshot,
 };
-use serde_json::Value;
 
+use circumstances::every_circumstance;
 use doctor::{doctor, found};
 use leaving::leave;
 
@@ -39,101 +36,6 @@ fn lightship(lab: &Lab, args: &[&str]) -> Result<Outcome> {
     as_told_by(&lab.folder().kubeconfig(), args)
 }
 
-/// A command ends with this code and says this; asked for JSON it says it in JSON.
-fn ends(kubeconfig: &Path, args: &[&str], code: i32, words: &[&str]) -> Result<()> {
-    let outcome = as_told_by(kubeconfig, args)?;
-    let shown = outcome.stdout.clone() + &outcome.stderr;
-    assert_eq!(outcome.code, code, "{args:?}: {shown}");
-    for word in words {
-        assert!(shown.contains(word), "{args:?} does not say {word:?}: {shown}");
-    }
-    let outcome = as_told_by(kubeconfig, &[args, &["-o", "json"]].concat())?;
-    assert_eq!(outcome.code, code, "{args:?} -o json: {}", outcome.stderr);
-    let document: Value = serde_json::from_str(&outcome.stdout)
-        .with_context(|| format!("{args:?} -o json: {:?}", outcome.stdout))?;
-    if !matches!(code, 0 | 3) {
-        assert_eq!(document["error"]["exitCode"], code, "{document}");
-        assert!(document["error"]["message"].is_string(), "{document}");
-    }
-    Ok(())
-}
-
-/// A kubeconfig of the lab's with something changed.
-fn changed(lab: &Lab, name: &str, change: impl FnOnce(&mut Value)) -> Result<PathBuf> {
-    let text = fs::read_to_string(lab.folder().kubeconfig())?;
-    let mut config: Value = serde_json::from_str(&text)?;
-    change(&mut config);
-    let path = lab.folder().path().join(name);
-    fs::write(&path, config.to_string())?;
-    Ok(path)
-}
-
-const ASKED: [&[&str]; 6] = [
-    &["status"],
-    &["ips"],
-    &["holders"],
-    &["why", "web"],
-    &["simulate", "drain", "node-1"],
-    &["uninstall", "--dry-run"],
-];
-
-/// Where there is no cluster, no right, no definition: a sentence, a remedy, a code.
-fn every_circumstance(lab: &Lab) -> Result<()> {
-    let admin = lab.folder().kubeconfig();
-    // Leases there are in every cluster.
-    for args in ASKED
-        .iter()
-        .filter(|args| !matches!(args[0], "uninstall" | "holders"))
-    {
-        ends(&admin, args, 6, &["install the definitions"])?;
-    }
-    ends(&admin, &["import", "metallb"], 6, &["no IPAddressPool", "-f"])?;
-    let closed = changed(lab, "closed", |config| {
-        config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9".into();
-    })?;
-    let stranger = changed(lab, "stranger", |config| {
-        config["users"][0]["user"]["token"] = "nobody".into();
-    })?;
-    lab.kubectl(&["create", "serviceaccount", "reader"])?;
-    let token = lab.kubectl(&["create", "token", "reader"])?;
-    let reader = changed(lab, "reader", |config| {
-        config["users"][0]["user"]["token"] = token.trim().into();
-    })?;
-    for args in ASKED {
-        ends(
-            &closed,
-            args,
-            4,
-            &["failed to reach the API server", "check that it runs"],
-        )?;
-        ends(&stranger, args, 5, &["refuses the credentials"])?;
-        ends(&reader, args, 5, &["you may not", "ask"])?;
-    }
-    let nowhere = lab.folder().path().join("nowhere");
-    ends(
-        &nowhere,
-        &["status"],
-        4,
-        &["failed to read the kubeconfig named by KUBECONFIG"],
-    )?;
-    ends(&admin, &["status", "--nonsense"], 2, &["--nonsense"])?;
-    ends(&admin, &["nonsense"], 2, &["nonsense"])?;
-    let agent = Tool::new([
-        binaries::lightship()?.to_string_lossy().into_owned(),
-        "agent".to_owned(),
-    ])
-    .env("NODE_NAME", "")
-    .attempt()?;
-    assert_eq!(agent.code, 2);
-    assert!(
-        agent
-            .stderr
-            .contains("the variable NODE_NAME stands in for --node-name; it is set, but empty"),
-        "{}",
-        agent.stderr
-    );
-    Ok(())
-}
 /// Beside Cilium's own LB-IPAM or L2 announcements the operator does not begin.
 fn refuses_beside_cilium(lab: &Lab) -> Result<()> {
     for (settings, words) in [

@@ -144,3 +144,18 @@ fn the_namespace_of_a_service_is_not_that_of_the_leases() {
     };
     assert_eq!(why.service_namespace, None);
 }
+
+#[test]
+fn a_service_is_named_with_its_namespace_or_without() {
+    for (typed, namespace) in [("web", None), ("shop/web", Some("shop"))] {
+        let Command::Why(why) = parse(&["why", typed]).unwrap().command else {
+            panic!("not why");
+        };
+        assert_eq!(why.service.namespace.as_deref(), namespace);
+        assert_eq!(why.service.name, "web");
+    }
+    for typed in ["", "/web", "shop/", "shop/web/80"] {
+        let refused = parse(&["why", typed]).unwrap_err().to_string();
+        assert!(refused.contains("NAME or NAMESPACE/NAME"), "{refused}");
+    }
+}

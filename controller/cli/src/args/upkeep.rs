@@ -21,10 +21,29 @@ pub(crate) struct AsOperator {
     pub(crate) default_lb_service_ipam: DefaultIpam,
 }
 
+/// A service as it is typed, with or without its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamedService {
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+}
+
+fn named(typed: &str) -> Result<NamedService, &'static str> {
+    let (namespace, name) = match typed.split_once('/') {
+        Some((namespace, name)) => (Some(namespace.to_owned()), name.to_owned()),
+        None => (None, typed.to_owned()),
+    };
+    if name.is_empty() || name.contains('/') || namespace.as_deref() == Some("") {
+        return Err("a service is NAME or NAMESPACE/NAME");
+    }
+    Ok(NamedService { namespace, name })
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WhyArgs {
     /// The service, by its name or as NAMESPACE/NAME.
-    pub(crate) service: String,
+    #[arg(value_parser = named)]
+    pub(crate) service: NamedService,
     /// The service's namespace; without it that of the kubeconfig's context.
     // --namespace is where Lightship's leases are, for every command.
     #[arg(short = 'n', long, value_name = "NAMESPACE")]

@@ -24,6 +24,8 @@ pub(super) enum State {
     Ok,
     /// It may be meant so; it works, or is not there yet.
     Warn,
+    /// It could not be looked at.
+    Unknown,
     /// Addresses are not answered, or not only by us, while this is so.
     Fail,
 }
@@ -66,13 +68,20 @@ impl Check {
 
     /// A check that could not be made: what it would say is not known.
     fn unknown(name: &'static str, error: &kube::Error) -> Self {
-        let remedy = match error {
-            kube::Error::Api(status) if status.code == 403 => {
-                "ask again as somebody who may read it, a cluster's administrator for example"
-            }
-            _ => "ask again; if it stays so, look after the API server",
+        let (because, remedy) = match error {
+            kube::Error::Api(status) if status.code == 403 => (
+                format!("you may not look at this: {}", status.message),
+                "ask again as somebody who may read it, a cluster's administrator for example",
+            ),
+            _ => (
+                format!("this could not be looked at: {error}"),
+                "ask again; if it stays so, look after the API server",
+            ),
         };
-        Self::warn(name, format!("this could not be looked at: {error}"), remedy)
+        Self {
+            state: State::Unknown,
+            ..Self::warn(name, because, remedy)
+        }
     }
 }
 
@@ -98,11 +107,13 @@ async fn of_cluster(client: &Client, namespace: &str) -> Vec<Check> {
 fn report(checks: &[Check], args: &DoctorArgs) -> anyhow::Result<()> {
     let colours = Colours::of_stdout();
     output::object(&checks, args.output, |_| render(checks, colours))?;
-    let failed = checks.iter().filter(|check| check.state == State::Fail).count();
-    if failed == 0 {
-        return Ok(());
-    }
-    let sentence = format!("checks that failed: {failed}; what to do stands behind each ->");
+    let count = |state| checks.iter().filter(|check| check.state == state).count();
+    let sentence = match (count(State::Fail), count(State::Unknown)) {
+        (0, 0) => return Ok(()),
+        (0, unknown) => format!("checks that could not be made: {unknown}"),
+        (failed, _) => format!("checks that failed: {failed}"),
+    };
+    let sentence = format!("{sentence}; what to do stands behind each ->");
     Err(Failure::new(Exit::Disorder, sentence).into())
 }
 
@@ -116,6 +127,7 @@ fn render(checks: &[Check], colours: Colours) -> String {
         let (tone, mark) = match check.state {
             State::Ok => (Tone::Good, "OK"),
             State::Warn => (Tone::Notable, "WARN"),
+            State::Unknown => (Tone::Notable, "?"),
             State::Fail => (Tone::Bad, "FAIL"),
         };
         let mark = colours.paint(tone, &format!("{mark:4}"));
@@ -145,5 +157,14 @@ mod tests {
             render(&checks, Colours::Off),
             "OK    kernel  6.18\nFAIL  bpffs   it is not mounted\n              -> mount it\n"
         );
+    }
+
+    #[test]
+    fn who_may_not_look_is_told_so_in_a_sentence() {
+        let status = kube::core::Status::failure("leases is forbidden", "Forbidden").with_code(403);
+        let check = Check::unknown("agents", &kube::Error::Api(Box::new(status)));
+        assert_eq!(check.state, State::Unknown);
+        assert_eq!(check.found, "you may not look at this: leases is forbidden");
+        assert!(check.remedy.is_some());
     }
 }

@@ -107,12 +107,13 @@ struct View<'a> {
 
 pub(crate) fn run(connection: &Connection, args: &WhyArgs) -> anyhow::Result<()> {
     ask(connection, async |client| {
-        let (namespace, name) = match (args.service.split_once('/'), &args.service_namespace) {
-            (Some((namespace, name)), _) => (namespace, name),
-            (None, Some(namespace)) => (namespace.as_str(), args.service.as_str()),
-            (None, None) => (client.default_namespace(), args.service.as_str()),
-        };
-        let id = ServiceId::new(namespace, name);
+        let given = args
+            .service
+            .namespace
+            .as_ref()
+            .or(args.service_namespace.as_ref());
+        let namespace = given.map_or(client.default_namespace(), String::as_str);
+        let id = ServiceId::new(namespace, &*args.service.name);
         let cluster = Cluster::read(&client, &connection.namespace).await?;
         let default = args.operator.default_lb_service_ipam.into();
         let explanation = explain(&cluster, &connection.namespace, &id, default)?;
