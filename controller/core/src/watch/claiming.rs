@@ -7,7 +7,7 @@ use lightship_abi::order::Order;
 
 use super::group::{
     API_PATIENCE, ASK_INTERVAL, ASKS, Api, Claim, Fence, Group, LINGERING, LISTEN_STEP, LOOK_INTERVAL,
-    Suspected, Usurped, due,
+    PASSED_OVER, Suspected, Usurped, due,
 };
 use super::pair::{ANSWER_DEADLINE, Silence};
 use super::probing::{Purpose, beating};
@@ -221,11 +221,11 @@ impl Watch {
         let Some(mut group) = self.groups.remove(primary) else {
             return actions;
         };
-        let tried_since = match group.claim {
-            Some(Claim::Asked { at, .. }) => Some(at),
+        let tried = match group.claim {
+            Some(Claim::Asked { at, silent }) => Some((at, silent)),
             _ => None,
         };
-        match (answer, tried_since, group.view.place_of(&self.node)) {
+        match (answer, tried, group.view.place_of(&self.node)) {
             (ClaimAnswer::Won, ..) => {
                 group.claim = None;
                 if let Some((from, since)) = group.won.take() {
@@ -234,18 +234,17 @@ impl Watch {
                     actions.extend(news);
                 }
             }
+            (ClaimAnswer::Postponed, Some((_, silent)), Some(place)) if now - silent >= PASSED_OVER => {
+                group.claim = Some(listening(place, now));
+            }
             (ClaimAnswer::Lost | ClaimAnswer::Postponed, Some(_), _) => {
                 group.claim = Some(Claim::Resting(now + LOOK_INTERVAL));
             }
-            (ClaimAnswer::Unreachable, Some(since), Some(place)) => {
-                if now - since < API_PATIENCE && group.suspected.is_some() {
+            (ClaimAnswer::Unreachable, Some((at, _)), Some(place)) => {
+                if now - at < API_PATIENCE && group.suspected.is_some() {
                     actions.push(claim(primary, &group, group.view.epoch + 1));
                 } else {
-                    let steps = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
-                    group.claim = Some(Claim::Listening {
-                        until: now + LISTEN_STEP.saturating_mul(steps),
-                        next_ask: now,
-                    });
+                    group.claim = Some(listening(place, now));
                 }
             }
             (ClaimAnswer::Unreachable, ..) => {
@@ -294,6 +293,15 @@ impl Watch {
                 address,
             }));
         }
+    }
+}
+
+/// Each rank listens for those before it.
+fn listening(place: usize, now: Instant) -> Claim {
+    let steps = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
+    Claim::Listening {
+        until: now + LISTEN_STEP.saturating_mul(steps),
+        next_ask: now,
     }
 }
 

@@ -8,6 +8,9 @@ use super::view::{GroupView, Target};
 use crate::names::NodeName;
 use crate::time::Instant;
 
+/// How long an address is silent before it goes by rank although the API server answers others: it may read and not write, as with
+/// a store that is full.
+pub(super) const PASSED_OVER: Duration = Duration::from_secs(10);
 /// How much longer each further standby waits before it claims.
 pub(super) const STANDBY_STEP: Duration = Duration::from_millis(250);
 /// How long a standby tries to write a claim before it goes by rank.

@@ -63,6 +63,23 @@ fn who_is_put_off_rests_and_does_not_go_by_rank() {
 }
 
 #[test]
+fn who_is_put_off_for_long_goes_by_rank() {
+    let mut scene = suspecting(&[1, 3]);
+    for seconds in 0..9 {
+        assert_eq!(scene.claims().len(), 1, "after {seconds} s");
+        scene.claim_answered(0, ClaimAnswer::Postponed);
+        scene.pass(1010);
+        assert_eq!(scene.answers(), [], "after {seconds} s");
+    }
+    assert_eq!(scene.claims().len(), 1);
+    scene.pass(1000);
+    scene.claim_answered(0, ClaimAnswer::Postponed);
+    scene.pass(310);
+    let order = Order { epoch: 5, rank: 1 };
+    assert_eq!(scene.answers(), [(group(0), Part::Usurper, order)]);
+}
+
+#[test]
 fn who_lost_rests() {
     let mut scene = suspecting(&[1, 3]);
     scene.claims();

@@ -62,10 +62,12 @@ fn what_is_said_before_it_may_be_answered_is_answered_when_it_may_be() {
 fn what_was_contested_long_ago_is_not_remembered() {
     let mut scene = holding();
     contest(&mut scene, STRANGER, 0);
-    scene.pass(9_900);
-    assert_eq!(scene.watch.contests.len(), 1);
-    scene.pass(300);
-    assert_eq!(scene.watch.contests.len(), 0);
+    for (passed, remembered) in [(9_900, 1), (300, 0)] {
+        scene.pass(passed);
+        let actions = scene.watch.tick(at(scene.now));
+        scene.perform(actions);
+        assert_eq!(scene.watch.contests.len(), remembered);
+    }
 }
 
 #[test]
