@@ -6,10 +6,30 @@ use anyhow::{Result, ensure};
 use lightship_tests::{
     eventually,
     lab::unit::Action,
-    scene::{PATIENCE, Plan, Scene},
+    scene::{PATIENCE, Plan, Scene, objects::name},
 };
 
 const SOON: Duration = Duration::from_secs(3);
+
+/// What the API server passes over for ten seconds goes by rank.
+const PASSED_OVER: Duration = Duration::from_secs(15);
+
+/// As where the store is full: everything can be read, no lease written.
+const NOTHING_IS_WRITTEN: &str = r"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: full}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules: [{apiGroups: [coordination.k8s.io], apiVersions: ['*'], resources: [leases], operations: [CREATE, UPDATE, DELETE]}]
+  validations: [{expression: 'false', message: the store is full}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: full}
+spec: {policyName: full, validationActions: [Deny]}
+";
 
 #[test]
 fn a_node_that_crashes_while_no_operator_lives_is_replaced() -> Result<()> {
@@ -113,6 +133,50 @@ fn a_node_that_crashes_while_connections_to_the_api_server_are_dead_is_replaced(
     let seen = watching.finish()?;
     seen.silent_less_than(SOON, start)?;
     seen.moves(1, start)?;
+    seen.nobody_stale(start)?;
+    scene.down()
+}
+
+#[test]
+fn a_node_that_crashes_while_the_api_server_only_reads_is_replaced() -> Result<()> {
+    let scene = Scene::up("read-only", Plan::default())?;
+    let old = scene.ready()?;
+    let watching = scene.watch()?;
+    scene.apply(NOTHING_IS_WRITTEN)?;
+    let lease = format!("cilium-l2announce-default-{}", name(0));
+    let touch = [
+        "-n",
+        "kube-system",
+        "annotate",
+        "--overwrite",
+        "lease",
+        lease.as_str(),
+        "touched=yes",
+    ];
+    eventually("the API server to refuse to write", PATIENCE, || {
+        let refused = scene.kubectl(&touch).err().map(|error| format!("{error:#}"));
+        ensure!(
+            refused
+                .as_ref()
+                .is_some_and(|said| said.contains("the store is full")),
+            "{refused:?}"
+        );
+        Ok(())
+    })?;
+    let start = watching.mark(format!("{old} crashes, and no lease can be written"));
+    scene.crash(&old)?;
+    watching.answered_by_others(&old)?;
+    let written = watching.mark("leases can be written again");
+    scene.kubectl(&["delete", "validatingadmissionpolicybinding", "full"])?;
+    eventually("the lease to name the new holder", PATIENCE, || {
+        ensure!(scene.holder(0)? != old, "it names {old}");
+        Ok(())
+    })?;
+    watching.for_a_while(Duration::from_secs(20));
+    let seen = watching.finish()?;
+    seen.silent_less_than(PASSED_OVER, start)?;
+    seen.moves(1, start)?;
+    seen.nothing_lost(written)?;
     seen.nobody_stale(start)?;
     scene.down()
 }

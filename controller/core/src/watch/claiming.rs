@@ -105,24 +105,24 @@ impl Watch {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
+        let (Some(suspected), Some(place)) = (group.suspected, group.view.place_of(&self.node)) else {
+            group.claim = group.claim.filter(|claim| match claim {
+                Claim::Asked { .. } => true,
+                Claim::Resting(until) => now < *until,
+                Claim::Listening { .. } | Claim::Asking { .. } => false,
+            });
+            return;
+        };
         if let Some(Claim::Resting(until)) = group.claim
             && now >= until
         {
-            group.claim = None;
+            let until = now + ASK_INTERVAL + ANSWER_DEADLINE;
+            group.claim = Some(Claim::Asking { until, next_ask: now });
         }
-        let (Some(suspected), Some(place)) = (group.suspected, group.view.place_of(&self.node)) else {
-            if let Some(Claim::Listening { .. }) = group.claim {
-                group.claim = None;
-            }
-            return;
-        };
         match group.claim {
-            None if now >= due(suspected, place) => {
-                group.claim = Some(Claim::Asked {
-                    at: now,
-                    silent: suspected.since,
-                });
-                actions.push(claim(primary, group, group.view.epoch + 1));
+            None if now >= due(suspected, place) => ask_server(primary, group, suspected, now, actions),
+            Some(Claim::Asking { until, .. }) if now >= until => {
+                ask_server(primary, group, suspected, now, actions);
             }
             Some(Claim::Listening { until, .. }) if now >= until => {
                 let rank = u32::try_from(place).unwrap_or(u32::MAX - 1) + 1;
@@ -143,6 +143,11 @@ impl Watch {
                 self.ask_all(group, actions);
                 let next_ask = next_ask + ASK_INTERVAL;
                 group.claim = Some(Claim::Listening { until, next_ask });
+            }
+            Some(Claim::Asking { until, next_ask }) if now >= next_ask => {
+                self.ask_all(group, actions);
+                let next_ask = next_ask + ASK_INTERVAL;
+                group.claim = Some(Claim::Asking { until, next_ask });
             }
             _ => {}
         }
@@ -294,6 +299,20 @@ impl Watch {
             }));
         }
     }
+}
+
+fn ask_server(
+    primary: &ServiceId,
+    group: &mut Group,
+    suspected: Suspected,
+    now: Instant,
+    actions: &mut Vec<Action>,
+) {
+    group.claim = Some(Claim::Asked {
+        at: now,
+        silent: suspected.since,
+    });
+    actions.push(claim(primary, group, group.view.epoch + 1));
 }
 
 /// Each rank listens for those before it.

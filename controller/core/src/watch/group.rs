@@ -123,6 +123,8 @@ pub(super) enum Claim {
     Listening { until: Instant, next_ask: Instant },
     /// It failed; not again before that moment.
     Resting(Instant),
+    /// It is about to be made again: does anybody answer meanwhile, who may have taken the address by rank?
+    Asking { until: Instant, next_ask: Instant },
 }
 
 impl Group {
@@ -159,7 +161,9 @@ impl Group {
         let fence = self.fence.map(|fence| fence.next_ask);
         let usurped = self.usurped.map(|one| one.next_look);
         let claim = match self.claim {
-            Some(Claim::Listening { until, next_ask }) => Some(until.min(next_ask)),
+            Some(Claim::Listening { until, next_ask } | Claim::Asking { until, next_ask }) => {
+                Some(until.min(next_ask))
+            }
             Some(Claim::Resting(until)) => Some(until),
             Some(Claim::Asked { .. }) => None,
             None => self

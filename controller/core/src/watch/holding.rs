@@ -307,7 +307,7 @@ impl Watch {
             // It answers by an older order, or does not know of this one.
             actions.extend(told);
         }
-        if let Some(Claim::Listening { .. }) = group.claim {
+        if let Some(Claim::Listening { .. } | Claim::Asking { .. }) = group.claim {
             group.claim = Some(Claim::Resting(now + LOOK_INTERVAL));
         }
     }
