@@ -188,7 +188,7 @@ fn once(scene: &Scene, fault: Fault, tally: &mut Tally) -> Result<()> {
         };
         tally.stale += stale;
         tally.unheard += all.saturating_sub(stale);
-        tally.wandered += usize::from(record.answerers(from, settled).len() > 2);
+        tally.wandered += usize::from(record.holders(from, settled).len() > 2);
         worst = worst.max(silence.length());
         if own.contains(address) {
             tally.silences.push(silence.length());

@@ -166,18 +166,18 @@ fn judge(seen: &Seen<'_>, fault: Fault, (from, mended): (Duration, Duration), ta
         }
         let mut stale = record.stale(from, settled, FLOOD);
         stale.retain(|answer| answer.at < mended || answer.at > mended + TOLD);
-        let moves = record.answerers(mended + TOLD, settled).len();
+        let holders = record.holders(mended + TOLD, settled).len();
         let lost = if fault.costs_nothing() { silence.lost } else { 0 };
-        if !stale.is_empty() || moves > 2 || lost > 0 {
+        if !stale.is_empty() || holders > 2 || lost > 0 {
             tally.wrong.push(format!(
-                "{}, {address}: {} stale answers, {moves} answerers in the end, {lost} questions lost\n{}",
+                "{}, {address}: {} stale answers, {holders} holders in the end, {lost} questions lost\n{}",
                 fault.name(),
                 stale.len(),
                 seen.timeline(from)
             ));
         }
         tally.stale += stale.len();
-        tally.wandered += usize::from(moves > 2);
+        tally.wandered += usize::from(holders > 2);
     }
 }
 

@@ -134,6 +134,22 @@ impl Record {
         all
     }
 
+    /// Who had it in turn: a node has it until a question is answered by others alone. Where it is handed over both answer for a
+    /// moment, which is no move there and back.
+    #[must_use]
+    pub fn holders(&self, from: Duration, to: Duration) -> Vec<MacAddress> {
+        let mut all: Vec<MacAddress> = Vec::new();
+        for question in self.between(from, to) {
+            let goes_on = |holder| question.answers.iter().any(|answer| answer.mac == holder);
+            if let Some(first) = question.answers.first()
+                && !all.last().copied().is_some_and(goes_on)
+            {
+                all.push(first.mac);
+            }
+        }
+        all
+    }
+
     /// How many questions got answers of two nodes.
     #[must_use]
     pub fn doubly_answered(&self, from: Duration, to: Duration) -> usize {
@@ -342,6 +358,16 @@ mod tests {
         assert_eq!(lengths, [ms(30), ms(10)]);
         assert_eq!(record.silence(ms(0), ms(1000)).lost, 3);
         assert_eq!(record.answerers(ms(0), ms(1000)), [A, B]);
+    }
+
+    #[test]
+    fn who_hands_over_moves_once_and_who_comes_back_wanders() {
+        let holders = |answers| record(answers).holders(ms(0), ms(1000));
+        assert_eq!(holders("aa22bb"), [A, B]);
+        assert_eq!(record("aa22bb").answerers(ms(0), ms(1000)), [A, B, A, B]);
+        assert_eq!(holders("a.b2a."), [A, B, A]);
+        assert_eq!(holders("a2a"), [A]);
+        assert_eq!(holders("..."), []);
     }
 
     #[test]

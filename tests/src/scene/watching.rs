@@ -137,7 +137,7 @@ impl Seen<'_> {
         anyhow!("{what}\n{}", timeline(self.scene, &self.recording, from))
     }
 
-    fn story(&self, address: IpAddr, from: Duration) -> String {
+    pub(crate) fn story(&self, address: IpAddr, from: Duration) -> String {
         let name = |mac| self.scene.name_of(mac);
         self.recording.timeline(address, from, &name)
     }
@@ -186,13 +186,13 @@ impl Seen<'_> {
     /// No address moved more often than this since `from`.
     pub fn moves(&self, most: usize, from: Duration) -> Result<()> {
         for (address, record) in self.each() {
-            let answerers = record.answerers(from, self.recording.until);
+            let holders = record.holders(from, self.recording.until);
             ensure!(
-                answerers.len() <= most + 1,
+                holders.len() <= most + 1,
                 self.complaint(
                     &format!(
                         "{address} moved {} times; {}",
-                        answerers.len() - 1,
+                        holders.len() - 1,
                         self.story(*address, from)
                     ),
                     from
