@@ -31,8 +31,8 @@ pub(super) enum Claims {
 }
 
 impl Ipam {
-    /// Takes over what the status of a service shows, disabled and conflicting pools included.
-    pub(super) fn adopt(&mut self, id: &Id, claims: Claims) {
+    /// Takes over what a service `had` before and what its status shows, disabled and conflicting pools included.
+    pub(super) fn adopt(&mut self, id: &Id, claims: Claims, had: &[IpAddr]) {
         let Some(tracked) = self.services.get(id) else {
             return;
         };
@@ -43,7 +43,7 @@ impl Ipam {
             }
             return;
         }
-        for address in &service.ingress {
+        for address in had.iter().chain(&service.ingress) {
             let passed_over = claims == Claims::Kept && !self.keeps(&service, *address);
             if passed_over || self.has(id, *address) || self.is_released(id, *address) {
                 continue;
@@ -52,7 +52,11 @@ impl Ipam {
                 Some(Cause::NotHandled)
             } else if let Some((other, _)) = self.clash(id, &service, *address) {
                 Some(Cause::HeldBy(other))
-            } else if is_known && !service.requests(*address) && self.has_one_of(id, *address) {
+            } else if is_known
+                && !had.contains(address)
+                && !service.requests(*address)
+                && self.has_one_of(id, *address)
+            {
                 // A late write of ours: what was decided since stands.
                 Some(Cause::NotRequested)
             } else {

@@ -1,10 +1,12 @@
 //! A time in which nothing is decided: what the pools say cannot be believed, and every decision could be wrong.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::adopt::is_left_to_others;
 use super::machine::{Ipam, Phase, Tracked};
 use super::range::Family;
+use super::services::Id;
 use super::verdict::{Kind, Reason, Verdict};
 use crate::service::{Handling, Requested};
 
@@ -15,13 +17,24 @@ impl Ipam {
         self.phase = Phase::Frozen(why);
     }
 
-    /// Why nothing is decided.
-    #[must_use]
-    pub fn frozen(&self) -> Option<&str> {
-        match &self.phase {
-            Phase::Frozen(why) => Some(why),
-            Phase::Collecting | Phase::Serving => None,
+    /// What everybody had while nothing was decided; it is nobody's until it is adopted anew. Of two that may not share by
+    /// now it would else be lost by the first that is looked at, and to one that loses it as well.
+    pub(super) fn lay_down(&mut self) -> BTreeMap<Id, Vec<IpAddr>> {
+        let holding = self.services.iter().filter(|tracked| !tracked.held.is_empty());
+        let had: BTreeMap<_, _> = holding
+            .map(|tracked| (tracked.id.clone(), tracked.held.clone()))
+            .collect();
+        for (id, held) in &had {
+            for address in held {
+                self.unhold(id, *address);
+            }
+            if let Some(tracked) = self.services.get_mut(id)
+                && !std::mem::replace(&mut tracked.is_changed, true)
+            {
+                self.changed.push(id.clone());
+            }
         }
+        had
     }
 
     /// Whether a service has what it asks for, as it is to be told.

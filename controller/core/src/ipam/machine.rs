@@ -109,6 +109,7 @@ impl Ipam {
     /// somebody else gave, those first who have been satisfied longest; then everybody is served, the oldest first.
     pub fn start(&mut self, now: Instant) {
         self.phase = Phase::Serving;
+        let had = self.lay_down();
         let mut claims: Vec<_> = self
             .services
             .iter()
@@ -123,7 +124,7 @@ impl Ipam {
         claims.sort();
         for pass in [Claims::Kept, Claims::All] {
             for (_, id) in &claims {
-                self.adopt(id, pass);
+                self.adopt(id, pass, had.get(id).map_or(&[], Vec::as_slice));
             }
         }
         let claimants: Vec<_> = claims.into_iter().map(|(_, id)| id).collect();
@@ -330,7 +331,7 @@ impl Ipam {
         if self.is_collecting() {
             return;
         }
-        self.adopt(id, Claims::All);
+        self.adopt(id, Claims::All, &[]);
         self.settle(id, now);
         self.serve(now);
     }

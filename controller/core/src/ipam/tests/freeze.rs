@@ -126,3 +126,61 @@ fn of_what_was_never_decided_nothing_is_said() {
     );
     assert_eq!(only_reason(&ipam, "bare"), why());
 }
+
+#[test]
+fn of_two_that_may_not_share_any_more_it_stays_with_the_older_and_with_who_keeps_it() {
+    let sharing = |name: &str, created: i64, port: i32| {
+        let key = SharingKey::new("k").unwrap();
+        let sharing = Sharing {
+            key,
+            namespaces: Namespaces::Own,
+            ports: [Port {
+                number: port,
+                protocol: Protocol::Tcp,
+            }]
+            .into(),
+            traffic: Traffic::Cluster,
+        };
+        Service {
+            created: Timestamp(created),
+            sharing: Some(sharing),
+            ..service(name)
+        }
+    };
+    let mut ipam = frozen(
+        vec![pool("p", 1, &cidr("10.0.10.0/24"))],
+        vec![sharing("older", 1, 80), sharing("younger", 2, 81)],
+    );
+    let (mut left, mut shows) = (ipam.clone(), ipam.clone());
+    ipam.apply_service(sharing("younger", 2, 80), at(1));
+    ipam.start(at(2));
+    assert_eq!(
+        (addresses(&ipam, "older"), addresses(&ipam, "younger")),
+        (vec!["10.0.10.0".into()], vec!["10.0.10.1".into()])
+    );
+
+    let none = Service {
+        handling: Handling::NotLoadBalancer,
+        sharing: None,
+        ..sharing("younger", 2, 81)
+    };
+    left.apply_service(none, at(1));
+    left.apply_pool(pool("p", 1, &cidr("10.0.20.0/24")), at(1));
+    left.start(at(2));
+    // Nobody else has it, so it has its grace.
+    assert_eq!(addresses(&left, "older"), ["10.0.10.0"]);
+
+    shows.take_changed();
+    let another = Service {
+        ingress: vec![ip("10.0.10.9")],
+        ..sharing("younger", 2, 80)
+    };
+    shows.apply_service(another, at(1));
+    shows.start(at(2));
+    assert_eq!(addresses(&shows, "younger"), ["10.0.10.9"]);
+    let changed = shows.take_changed();
+    assert!(
+        changed.iter().any(|one| *one.name() == id("younger")),
+        "{changed:?}"
+    );
+}

@@ -1,10 +1,11 @@
 //! The API server of the game, and what happens there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::super::*;
 use super::event::{Event, Fate, Sight, Tampering, address, pool_name, service_id};
+use super::frozen::{Frozen, WHY};
 use super::invariants::may_share;
 use super::operator::{Operator, Write, is_left_to_others};
 use crate::names::PoolName;
@@ -19,6 +20,8 @@ pub(super) struct Cluster {
     version: u64,
     pub(super) seconds: u64,
     pub(super) operator: Operator,
+    /// While the pools cannot be believed.
+    pub(super) frozen: Option<Frozen>,
     /// What a write put where it must not be.
     pub(super) doubled: Option<String>,
     /// What a restart changed.
@@ -26,14 +29,24 @@ pub(super) struct Cluster {
 }
 
 /// What is compared with afterwards.
+#[derive(Clone)]
 pub(super) struct Before {
     pub(super) allocations: BTreeMap<ServiceId, Allocation>,
     pub(super) seen: BTreeMap<ServiceId, Service>,
     pub(super) seconds: u64,
+    /// The addresses whose grace had begun, where time stood still for all others.
+    pub(super) uncovered: Option<BTreeSet<IpAddr>>,
 }
 
 impl Cluster {
-    pub(super) fn before(&self) -> Before {
+    pub(super) fn before(&self, event: &Event) -> Before {
+        match (&self.frozen, event) {
+            (Some(frozen), Event::Thaw) => frozen.before.clone(),
+            _ => self.now(),
+        }
+    }
+
+    fn now(&self) -> Before {
         let seen = &self.operator.seen;
         let allocation = |id: &ServiceId| Some((id.clone(), self.operator.ipam.allocation(id)?));
         Before {
@@ -43,6 +56,7 @@ impl Cluster {
                 .map(|(id, (_, service))| (id.clone(), service.clone()))
                 .collect(),
             seconds: self.seconds,
+            uncovered: None,
         }
     }
 
@@ -109,7 +123,29 @@ impl Cluster {
                 }
                 self.restart();
             }
+            Event::Freeze => {
+                if self.frozen.is_none() {
+                    self.frozen = Some(Frozen::new(self.now(), self.operator.pools.values()));
+                }
+                self.operator.ipam.freeze(WHY.to_owned());
+            }
+            Event::Thaw => self.thaw(),
             Event::Settle => self.settle(),
+        }
+    }
+
+    /// What is decided again is decided by the pools as they are.
+    fn thaw(&mut self) {
+        let Some(frozen) = self.frozen.take() else {
+            return;
+        };
+        self.see_pools();
+        self.operator.go_on_from(frozen.is_anew, at(self.seconds));
+    }
+
+    fn see_pools(&mut self) {
+        for number in 0..4 {
+            self.see_pool(&pool_name(number));
         }
     }
 
@@ -146,6 +182,9 @@ impl Cluster {
             self.operator.see(*version, service.clone(), at(self.seconds));
         } else {
             self.operator.forget(id, at(self.seconds));
+            if let Some(frozen) = &mut self.frozen {
+                frozen.before.allocations.remove(id);
+            }
         }
     }
 
@@ -175,6 +214,9 @@ impl Cluster {
         let Some(write) = self.operator.write(id, self.seconds) else {
             return;
         };
+        if let Some(frozen) = &self.frozen {
+            self.doubled = frozen.decides(&write, &self.operator.seen[id].1);
+        }
         match fate {
             Fate::Done => {
                 if self.apply(&write) {
@@ -236,15 +278,19 @@ impl Cluster {
         }
         // A leader hands over with no write in flight, and a crashed one's writes are waited for by the lease.
         self.late.clear();
-        operator.start(at(self.seconds));
+        if let Some(frozen) = &mut self.frozen {
+            operator.ipam.freeze(WHY.to_owned());
+            frozen.is_anew = true;
+        } else {
+            operator.start(at(self.seconds));
+        }
         self.operator = operator;
     }
 
     fn settle(&mut self) {
         self.late.clear();
-        for number in 0..4 {
-            self.see_pool(&pool_name(number));
-        }
+        self.thaw();
+        self.see_pools();
         for id in self.operator.seen.keys().cloned().collect::<Vec<_>>() {
             self.see(&id);
         }

@@ -55,6 +55,10 @@ pub(super) enum Event {
     Restart,
     /// The other replica takes over; everything that was sent has arrived.
     HandOver,
+    /// What the pools say cannot be believed any more.
+    Freeze,
+    /// It can again: they were listed anew.
+    Thaw,
     /// All is seen and written; then a restart must change nothing.
     Settle,
 }
@@ -101,7 +105,7 @@ pub(super) struct PoolForm {
 impl Event {
     pub(super) fn roll(dice: &mut Dice) -> Self {
         let service = dice.below(9);
-        match dice.below(100) {
+        match dice.below(105) {
             0..=24 => {
                 let form = Form::roll(dice);
                 Self::Service(service, form, Sight::roll(dice))
@@ -130,6 +134,8 @@ impl Event {
             91..=93 => Self::Wait(dice.below(8)),
             94..=95 => Self::Restart,
             96 => Self::HandOver,
+            100..=101 => Self::Freeze,
+            102..=104 => Self::Thaw,
             _ => Self::Settle,
         }
     }

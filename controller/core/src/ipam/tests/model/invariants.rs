@@ -20,6 +20,10 @@ pub(super) fn check(cluster: &Cluster, before: &Before) -> Result<(), String> {
             held.entry(given.address).or_default().push(id.clone());
         }
     }
+    if let Some(frozen) = &cluster.frozen {
+        counts_equal_a_recount(cluster, &held)?;
+        return frozen.holds(cluster, before);
+    }
     no_address_twice(cluster, &held)?;
     counts_equal_a_recount(cluster, &held)?;
     for id in cluster.operator.seen.keys() {
@@ -210,7 +214,11 @@ fn nothing_lost_without_a_cause(
         });
         let is_covered = covering.clone().next().is_some();
         let is_served = covering.any(|pool| matches(pool, service));
-        let waited = cluster.seconds > before.seconds;
+        let waited = cluster.seconds > before.seconds
+            && before
+                .uncovered
+                .as_ref()
+                .is_none_or(|known| known.contains(&address));
         let others = held.get(&address).map_or(&[][..], Vec::as_slice);
         let clash = others
             .iter()

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod event;
+mod frozen;
 mod invariants;
 mod operator;
 
@@ -20,7 +21,7 @@ fn run(history: &[Event]) -> Result<(), String> {
     let mut cluster = Cluster::default();
     cluster.happen(&Event::Restart);
     for (step, event) in history.iter().enumerate() {
-        let before = cluster.before();
+        let before = cluster.before(event);
         cluster.happen(event);
         invariants::check(&cluster, &before)
             .map_err(|broken| format!("event {step}, {event:?}: {broken}"))?;

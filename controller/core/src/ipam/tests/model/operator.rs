@@ -49,8 +49,13 @@ pub(super) struct Operator {
 impl Operator {
     /// Everything there is was seen.
     pub(super) fn start(&mut self, now: Instant) {
+        self.go_on_from(true, now);
+    }
+
+    /// What it sees can be believed again, or for the first time since it is there.
+    pub(super) fn go_on_from(&mut self, is_anew: bool, now: Instant) {
         self.ipam.start(now);
-        self.fresh = true;
+        self.fresh = is_anew;
     }
 
     /// Whether it started in the last event.
@@ -112,7 +117,7 @@ impl Operator {
             }
         }
         let satisfied = match allocation.verdict {
-            Some(Verdict::Foreign { .. }) => service.satisfied_since.is_some(),
+            Some(Verdict::Foreign { .. } | Verdict::Deferred) => service.satisfied_since.is_some(),
             Some(Verdict::Satisfied) => allocation
                 .given
                 .iter()
