@@ -38,13 +38,10 @@ impl Contest {
         Some(nic)
     }
 
-    /// When it is to be defended next.
-    fn next(&self) -> Option<Instant> {
-        self.owed?;
-        Some(
-            self.defended
-                .map_or(Instant::default(), |last| last + DEFENCE_INTERVAL),
-        )
+    /// When it is to be defended next, or forgotten.
+    fn next(&self) -> Instant {
+        self.defended
+            .map_or(Instant::default(), |last| last + DEFENCE_INTERVAL)
     }
 
     /// Whether a station is to be told of now.
@@ -118,6 +115,6 @@ impl Watch {
 
     /// When [`Self::defend`] has something to do next.
     pub(super) fn next_defence(&self) -> Option<Instant> {
-        self.contests.values().filter_map(Contest::next).min()
+        self.contests.values().map(Contest::next).min()
     }
 }

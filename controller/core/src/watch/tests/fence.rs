@@ -142,3 +142,33 @@ fn an_absurd_claim_while_the_api_server_is_away_is_answered_when_it_is_back() {
     scene.pass(10);
     assert_eq!(confirmed(&scene), Some(read));
 }
+
+#[test]
+fn what_a_read_confirms_is_carried_out_and_once() {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene.yielded(0, 2, ABSURD);
+    scene.pass(1);
+    scene.read(0, bound(0, 1, 4, &[2, 3]));
+    let before = scene.watch.revision();
+    scene.pass(2000);
+    let after = scene.watch.revision();
+    assert!(confirmed(&scene).is_some() && after != before);
+    scene.pass(5000);
+    assert_eq!(scene.watch.revision(), after, "nothing is new");
+}
+
+#[test]
+fn while_somebody_answers_by_an_absurd_claim_nothing_is_taken_back() {
+    let mut scene = Scene::new();
+    scene.lease(0, 1, 4, &[2, 3]);
+    scene.pass(100);
+    scene.yielded(0, 2, ABSURD);
+    for _ in 0..50 {
+        scene.read(0, bound(0, 1, 4, &[2, 3]));
+        scene.pass(100);
+        scene.hear(mac(2), vip(0));
+        assert_eq!(confirmed(&scene), None);
+    }
+}

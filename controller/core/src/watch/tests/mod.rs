@@ -4,6 +4,7 @@ mod carried;
 mod chase;
 mod claim;
 mod conflict;
+mod due;
 mod fence;
 mod handover;
 mod link;
@@ -92,6 +93,9 @@ struct Scene {
     gateway: bool,
     /// Whether the kernel takes in at once what is decided.
     is_prompt: bool,
+    /// Whether it is ticked every millisecond, due or not.
+    is_eager: bool,
+    ticks: usize,
     /// What was to be done, without probes and asks.
     done: Vec<(u64, Action)>,
     sent: Vec<(u64, Action)>,
@@ -111,6 +115,8 @@ impl Scene {
             mute: BTreeSet::new(),
             gateway: true,
             is_prompt: true,
+            is_eager: false,
+            ticks: 0,
             done: vec![],
             sent: vec![],
         }
@@ -144,7 +150,8 @@ impl Scene {
                 assert_eq!(told, []);
             }
             let due = self.watch.next_tick().is_some_and(|due| due <= at(self.now));
-            if due {
+            if due || self.is_eager {
+                self.ticks += 1;
                 let actions = self.watch.tick(at(self.now));
                 self.perform(actions);
             }
