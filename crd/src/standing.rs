@@ -219,4 +219,44 @@ mod tests {
         }
         assert_eq!(Standing::of(&pool(), &installed), Standing::Ours);
     }
+
+    #[test]
+    fn a_part_that_is_not_there_at_all_is_named_alone() {
+        let mut installed = pool();
+        for version in &mut installed.spec.versions {
+            let schema = version.schema.as_mut().unwrap().open_api_v3_schema.as_mut();
+            schema.unwrap().properties.as_mut().unwrap().remove("status");
+        }
+        assert_eq!(lacks(&installed), ["status"]);
+    }
+
+    #[test]
+    fn what_says_that_it_keeps_nothing_unread_does_not() {
+        let mut installed = pool();
+        edit(&mut installed, "spec", |spec| {
+            spec.properties.as_mut().unwrap().remove("reserved");
+            spec.x_kubernetes_preserve_unknown_fields = Some(false);
+        });
+        assert_eq!(lacks(&installed), ["spec.reserved"]);
+    }
+
+    #[test]
+    fn it_is_compared_with_the_one_of_its_name_and_told_by_it() {
+        let [pools, policies] = <[_; 2]>::try_from(crds().unwrap()).unwrap();
+        assert_eq!(Standing::among(&policies, &[]), Standing::Ours);
+        let mut others = policies.clone();
+        others.metadata.labels = Some([(label::SCHEMA_VERSION.to_owned(), "1.31.5".to_owned())].into());
+        edit(&mut others, "spec", |spec| {
+            spec.properties.as_mut().unwrap().remove("interfaces");
+        });
+        let installed = [pools.clone(), others];
+        assert_eq!(Standing::among(&pools, &installed), Standing::Ours);
+        let Standing::Replaced(replaced) = Standing::among(&policies, &installed) else {
+            panic!("it drops the interfaces of every policy");
+        };
+        assert_eq!(
+            replaced.to_string(),
+            "ciliuml2announcementpolicies.cilium.io lacks spec.interfaces (its schema is Cilium's, 1.31.5)"
+        );
+    }
 }
