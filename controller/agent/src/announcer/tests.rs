@@ -1,5 +1,7 @@
 //! What is announced of what the kernel has no room for: nothing, until it has.
 
+mod start;
+
 use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -124,7 +126,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let (kernel, mut registry) = (Narrow::default(), Registry::default());
+        Self::on(Narrow::default())
+    }
+
+    /// An agent that begins on a kernel as an earlier one left it.
+    fn on(kernel: Narrow) -> Self {
+        let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let interval = Duration::from_mins(1);
         let mut announcer = Announcer::new(
@@ -134,7 +141,7 @@ impl Scene {
             AddressMetrics::Hidden,
             interval,
         );
-        let mut standing = Standing::new("node-1".into(), BTreeMap::new());
+        let mut standing = Standing::new("node-1".into(), announcer.held().unwrap());
         let nics = announcer.observe_devices(vec![device(NIC.0, "eth0")]);
         standing.observe_nics(nics, Instant::default());
         Self {
