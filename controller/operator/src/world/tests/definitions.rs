@@ -1,6 +1,7 @@
 //! While the definition of pools is somebody else's, nothing is given, nothing is taken away, and no pool is written.
 
 use lightship_crd::condition;
+use lightship_crd::event::{DEFINITION_REPLACED, DEFINITION_RESTORED};
 use lightship_crd::standing::Replaced;
 
 use super::*;
@@ -69,7 +70,7 @@ fn who_comes_meanwhile_is_told_why_it_waits_and_served_once_ours_is_back() {
         .flat_map(|(notes, _)| notes)
         .collect();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].reason, lightship_crd::event::DEFINITION_REPLACED);
+    assert_eq!(told[0].reason, DEFINITION_REPLACED);
 
     let pools = Change::Pool(Seen::Listed(server.pools()));
     world.observe(pools, at(9000));
@@ -165,4 +166,92 @@ fn a_leader_that_begins_meanwhile_leaves_what_services_say() {
         (server.shows("old"), server.shows("new")),
         (vec!["10.0.10.0".to_owned()], vec!["10.0.10.3".to_owned()])
     );
+}
+
+/// A server all of whose addresses are given, and one service waits.
+fn full() -> (Server, World) {
+    let (mut server, mut world) = served();
+    for name in ["second", "waits"] {
+        server.put(&plain(name));
+        see(&mut world, &server, name, at(10));
+        settle(&mut world, &mut server, at(10));
+    }
+    (server, world)
+}
+
+#[test]
+fn who_waited_before_is_told_anew_why_when_it_begins_and_when_it_ends() {
+    let (mut server, mut world) = full();
+    let before = request(&server, "waits");
+    stands(&mut world, replaced(), at(1000));
+    settle(&mut world, &mut server, at(1000));
+    let meanwhile = request(&server, "waits");
+    assert!(meanwhile.starts_with("False definition_replaced"), "{meanwhile}");
+    stands(&mut world, Standing::Ours, at(2000));
+    settle(&mut world, &mut server, at(2000));
+    assert_eq!(request(&server, "waits"), before);
+}
+
+#[test]
+fn each_of_both_changes_is_told_once() {
+    let (_, mut world) = served();
+    for standing in [replaced(), replaced(), Standing::Ours, Standing::Ours] {
+        stands(&mut world, standing, at(1000));
+    }
+    let tales = world.take_tales().into_iter();
+    let told: Vec<_> = tales
+        .flat_map(|(notes, _)| notes)
+        .map(|note| note.reason)
+        .collect();
+    assert_eq!(told, [DEFINITION_REPLACED, DEFINITION_RESTORED]);
+}
+
+#[test]
+fn a_leader_that_begins_as_ours_comes_back_gives_nothing_before_it_has_listed_everything() {
+    let (mut server, _) = served();
+    server.put(&plain("new"));
+    let mut world = World::new(
+        LeaseForm {
+            namespace: "kube-system".to_owned(),
+            timings: LeaseTimings::default(),
+        },
+        DefaultClass::LbIpam,
+    );
+    stands(&mut world, replaced(), at(0));
+    world.observe(Change::Pool(Seen::Listed(server.pools())), at(0));
+    stands(&mut world, Standing::Ours, at(0));
+    list_all(&mut world, &server, at(0));
+    world.observe(Change::Gateway(Seen::Listed(vec![])), at(0));
+    settle(&mut world, &mut server, at(0));
+    assert_eq!(
+        (server.shows("old"), server.shows("new")),
+        (vec!["10.0.10.0".to_owned()], vec!["10.0.10.3".to_owned()])
+    );
+}
+
+#[test]
+fn under_anothers_definition_of_policies_addresses_are_given_and_no_policy_is_written() {
+    let (mut server, mut world) = served();
+    let of_policies = |standing| Change::Definition(Definition::Policies, standing);
+    world.observe(of_policies(replaced()), at(1000));
+    let policy = Box::new(super::scene::policy());
+    world.observe(Change::Policy(Seen::Applied(policy)), at(1001));
+    server.put(&plain("new"));
+    see(&mut world, &server, "new", at(1002));
+    let policies = |writes: &[Write]| {
+        let is_policy = |write: &&Write| matches!(write.target, Target::Policy(_));
+        writes.iter().filter(is_policy).count()
+    };
+    let writes = world.decide(at(5000), ALL);
+    assert_eq!(policies(&writes), 0, "{writes:?}");
+    for write in writes {
+        if let (Target::Service(_), Ok(answer)) = (&write.target, server.carry_out(&write)) {
+            world.written(write.target, answer, at(5000));
+        }
+    }
+    assert_eq!(server.shows("new"), ["10.0.10.3"]);
+    assert_eq!(policies(&world.decide(at(9000), ALL)), 0);
+    world.observe(of_policies(Standing::Ours), at(10_000));
+    let writes = world.decide(at(15_000), ALL);
+    assert_eq!(policies(&writes), 1, "{writes:?}");
 }
