@@ -7,7 +7,6 @@ mod announcer;
 mod api;
 mod error;
 mod findings;
-mod groups;
 mod heartbeat;
 mod host;
 mod inventory;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::coordination::v1::Lease;
 use lightship_core::binding::WorkOrder;
 use lightship_core::finding::Sight;
+use lightship_core::groups::Groups;
 use lightship_core::members::Members;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
@@ -18,7 +19,6 @@ use lightship_edge::watch::{Seen, forget_managers};
 use tracing::warn;
 
 use crate::api::Claimed;
-use crate::groups::Groups;
 use crate::leases::{Kept, Leases, Version};
 use crate::reading::{Known, Read};
 
@@ -244,6 +244,11 @@ impl Standing {
     }
 
     fn tell_watch(&mut self, touched: BTreeSet<ServiceId>, read: Option<Instant>, now: Instant) {
+        for old in &touched {
+            if let Some(heir) = self.groups.heir(old) {
+                self.watch.succeed_primary(old, heir);
+            }
+        }
         for primary in touched {
             let view = self.groups.group(&primary).map(|laid| {
                 for (service, error) in laid.unreadable {

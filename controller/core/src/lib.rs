@@ -8,6 +8,7 @@ pub mod binding;
 pub mod cilium;
 pub mod election;
 pub mod finding;
+pub mod groups;
 pub mod heartbeat;
 pub mod interfaces;
 pub mod inventory;
@@ -19,6 +20,7 @@ pub mod selector;
 pub mod service;
 #[cfg(test)]
 mod simulation;
+pub mod succession;
 pub mod time;
 pub mod timing;
 pub mod watch;

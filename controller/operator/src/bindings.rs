@@ -84,11 +84,10 @@ impl LeaseForm {
             return Ok(Some(BindingUpdate { write, notes }));
         };
         let bound = lightship_edge::lease::binding(lease).ok();
-        if bound
-            .as_ref()
-            .is_some_and(|bound| bound.holder == placed.holder && bound.order == placed.order)
-            && is_marked(lease, &placed.order)
-        {
+        let says_so = |bound: &Binding| {
+            bound.holder == placed.holder && bound.order == placed.order && bound.transitions >= epoch
+        };
+        if bound.as_ref().is_some_and(says_so) && is_marked(lease, &placed.order) {
             return Ok(None);
         }
         let (transitions, acquired) = succession(lease, bound.as_ref(), placed, now);
@@ -323,6 +322,18 @@ mod tests {
                 .unwrap(),
             None
         );
+    }
+
+    #[test]
+    fn a_binding_in_an_epoch_that_is_over_is_written_in_the_latest() {
+        let decided = placed("node-1", None);
+        let update = form()
+            .update(NAME, Some(&created()), Some(&decided), 3, Timestamp::UNIX_EPOCH)
+            .unwrap();
+        let LeaseWrite::Replace(lease) = update.unwrap().write else {
+            panic!("a replacement was expected")
+        };
+        assert_eq!(lease.spec.unwrap().lease_transitions, Some(3));
     }
 
     #[test]

@@ -12,7 +12,6 @@ mod rehearsed;
 mod source;
 mod stories;
 mod strangers;
-mod succession;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -27,6 +26,7 @@ use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::{Cluster, Placements, Rebalancing, Scope};
 use lightship_core::selector::Labels;
 use lightship_core::service::DefaultClass;
+use lightship_core::succession::Succession;
 use lightship_core::time::Instant;
 use lightship_crd::standing::Replaced;
 use lightship_crd::{CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool};
@@ -41,7 +41,7 @@ use source::Source;
 pub(crate) use stories::Count;
 use stories::Stories;
 use strangers::Strangers;
-use succession::Succession;
+
 pub(crate) use writes::{Answer, Content, Write};
 
 use crate::bindings::LeaseForm;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::binding::{Announcement, Binding};
 use crate::names::ServiceId;
+use crate::succession::leader::leader;
 
 /// The services of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +107,8 @@ pub(super) fn authority<'a>(
     bindings: &'a BTreeMap<ServiceId, Binding>,
 ) -> Option<&'a Binding> {
     let own = bindings.get(primary)?;
-    bindings.get(&own.order.primary).or(Some(own))
+    let leader = leader(primary, bindings);
+    leader.and_then(|one| bindings.get(one)).or(Some(own))
 }
 
 fn addresses(announcements: &[Announcement]) -> BTreeSet<IpAddr> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use lightship_abi::order::Order;
 
-use super::Micros;
 use super::api::{News, State, What};
 use super::calls::{Attempt, Call, DEADLINE};
 use super::entries::Step;
@@ -14,16 +13,20 @@ use super::kernel::Key;
 use super::lan::{Content, Frame};
 use super::node::segment;
 use super::world::World;
+use super::{Micros, Without};
 use crate::binding::Binding;
-use crate::interfaces::InterfaceSelector;
+use crate::groups::Groups;
 use crate::names::ServiceId;
 use crate::time::Instant;
-use crate::watch::{Action, GroupView, Target, Watch};
+use crate::watch::{Action, Watch};
 
 #[derive(Clone, Debug)]
 pub(super) struct Agent {
     pub(super) watch: Watch,
     pub(super) leases: BTreeMap<ServiceId, (u64, Binding)>,
+    /// In which version leases were deleted.
+    pub(super) deleted: BTreeMap<ServiceId, u64>,
+    groups: Groups,
     /// Whether everything was listed once: only then entries are removed.
     pub(super) is_complete: bool,
     pub(super) needs_list: bool,
@@ -31,20 +34,6 @@ pub(super) struct Agent {
     pub(super) calls: BTreeMap<u64, Call>,
     /// How far the kernel is.
     pub(super) step: Step,
-}
-
-pub(super) fn view(binding: &Binding) -> GroupView {
-    let target = |one: &crate::binding::Announcement| Target {
-        addresses: one.addresses.iter().copied().collect(),
-        interfaces: InterfaceSelector::compile(&one.interfaces).unwrap(),
-    };
-    GroupView {
-        holder: binding.holder.clone(),
-        epoch: u32::try_from(binding.transitions).unwrap(),
-        standbys: binding.order.standbys.clone(),
-        former: binding.order.former.clone(),
-        targets: binding.order.announcements.iter().map(target).collect(),
-    }
 }
 
 impl World {
@@ -57,9 +46,13 @@ impl World {
         watch.break_rule(self.without.rule());
         let held = one.kernel.entries.iter().map(|(key, entry)| (key.0, entry.order));
         watch.adopt(held.collect());
+        let mut groups = Groups::default();
+        groups.forgets_retired = self.without == Without::Regency;
         one.agent = Some(Agent {
             watch,
             leases: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            groups,
             is_complete: false,
             needs_list: true,
             tick_at: None,
@@ -129,7 +122,8 @@ impl World {
 
     fn news(&mut self, node: usize, news: News) {
         match news {
-            News::Lease(primary, version, binding) => self.saw(node, primary, version, *binding, None),
+            News::Lease(service, version, binding) => self.saw(node, service, version, *binding, None),
+            News::Deleted(service, version) => self.saw_deleted(node, &service, version, None),
             News::Members(members) => {
                 self.nodes[node].kernel.members = super::node::Node::macs(&members);
                 self.watch(node).observe_members(members);
@@ -142,31 +136,75 @@ impl World {
     pub(super) fn saw(
         &mut self,
         node: usize,
-        primary: ServiceId,
+        service: ServiceId,
         version: u64,
         binding: Binding,
         read: Option<Instant>,
     ) {
-        let now = self.local(node);
         let agent = self.nodes[node].agent.as_mut().unwrap();
-        let known = agent.leases.get(&primary).map_or(0, |(version, _)| *version);
-        if version <= known && read.is_none() {
+        let known = agent.leases.get(&service).map_or(0, |(version, _)| *version);
+        let is_gone = agent.deleted.get(&service).is_some_and(|at| *at >= version);
+        if is_gone || (version <= known && read.is_none()) {
             return;
         }
         // What is known is later than what was read, which a read confirms as well.
-        let (version, binding) = match agent.leases.get(&primary) {
+        let (version, binding) = match agent.leases.get(&service) {
             Some((known, binding)) if version < *known => (*known, binding.clone()),
             _ => (version, binding),
         };
-        let seen = view(&binding);
-        agent.watch.observe_group(&primary, Some(seen), read, now);
-        agent.leases.insert(primary, (version, binding));
+        agent.leases.insert(service.clone(), (version, binding.clone()));
+        self.regroup(node, service, Some(binding), read);
+    }
+
+    /// A lease is gone since a version, unless a later one is known.
+    pub(super) fn saw_deleted(
+        &mut self,
+        node: usize,
+        service: &ServiceId,
+        version: u64,
+        read: Option<Instant>,
+    ) {
+        let agent = self.nodes[node].agent.as_mut().unwrap();
+        let deleted = agent.deleted.entry(service.clone()).or_default();
+        *deleted = version.max(*deleted);
+        if agent
+            .leases
+            .get(service)
+            .is_some_and(|(known, _)| *known <= version)
+        {
+            agent.leases.remove(service);
+            self.regroup(node, service.clone(), None, read);
+        }
+    }
+
+    fn regroup(&mut self, node: usize, service: ServiceId, binding: Option<Binding>, read: Option<Instant>) {
+        let now = self.local(node);
+        let forgets = self.without == Without::Inheritance;
+        let Agent { groups, watch, .. } = self.nodes[node].agent.as_mut().unwrap();
+        let touched = groups.set(service, binding);
+        for (old, heir) in touched.iter().filter_map(|old| Some((old, groups.heir(old)?))) {
+            if !forgets {
+                watch.succeed_primary(old, heir);
+            }
+        }
+        for primary in touched {
+            let view = groups.group(&primary).map(|laid| laid.view);
+            watch.observe_group(&primary, view, read, now);
+        }
     }
 
     pub(super) fn saw_all(&mut self, node: usize, state: State, started: Instant) {
         self.news(node, News::Members(state.members));
-        for (primary, (version, binding)) in state.leases {
-            self.saw(node, primary, version, binding, Some(started));
+        let agent = self.nodes[node].agent.as_ref().unwrap();
+        let known = agent.leases.iter();
+        let gone = known.filter(|(service, (version, _))| {
+            *version <= state.version && !state.leases.contains_key(*service)
+        });
+        for service in gone.map(|(service, _)| service.clone()).collect::<Vec<_>>() {
+            self.saw_deleted(node, &service, state.version, Some(started));
+        }
+        for (service, (version, binding)) in state.leases {
+            self.saw(node, service, version, binding, Some(started));
         }
     }
 
@@ -229,7 +267,10 @@ impl World {
                     Some(primary) => What::Get(primary.clone()),
                     None => What::List,
                 };
-                self.ask_api(node, what, Call::Read(groups, started), DEADLINE);
+                let agent = self.nodes[node].agent.as_ref().unwrap();
+                let known = |primary| agent.leases.get(&primary).map(|(version, _)| (primary, *version));
+                let known = groups.into_iter().filter_map(known).collect();
+                self.ask_api(node, what, Call::Read(known, started), DEADLINE);
             }
             Action::Tell(group, sight) => {
                 self.tell(|| {

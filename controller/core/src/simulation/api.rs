@@ -25,8 +25,13 @@ pub(super) enum What {
     Get(ServiceId),
     /// Replaces the lease of this version; creates it when that is 0.
     Put {
-        primary: ServiceId,
+        service: ServiceId,
         binding: Box<Binding>,
+        version: u64,
+    },
+    /// Deletes the lease of this version.
+    Delete {
+        service: ServiceId,
         version: u64,
     },
     Beat {
@@ -46,6 +51,8 @@ pub(super) struct Request {
 
 #[derive(Clone, Debug)]
 pub(super) struct State {
+    /// That of the last write of a lease.
+    pub(super) version: u64,
     pub(super) leases: BTreeMap<ServiceId, (u64, Binding)>,
     pub(super) beats: BTreeMap<NodeName, (String, Inventory)>,
     pub(super) members: Members,
@@ -57,6 +64,8 @@ pub(super) enum Answer {
     Lease(Option<(u64, Box<Binding>)>),
     /// The lease as written.
     Written(u64, Box<Binding>),
+    /// The lease is gone since this version.
+    Deleted(u64),
     Conflict,
     Done,
 }
@@ -64,6 +73,7 @@ pub(super) enum Answer {
 #[derive(Clone, Debug)]
 pub(super) enum News {
     Lease(ServiceId, u64, Box<Binding>),
+    Deleted(ServiceId, u64),
     Members(Members),
     Beat(NodeName, String, Inventory),
 }
@@ -79,7 +89,6 @@ pub(super) struct Stream {
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     pub(super) state: State,
-    version: u64,
     pub(super) streams: Vec<Stream>,
     pub(super) down: u32,
     pub(super) frozen: u32,
@@ -94,11 +103,11 @@ impl Api {
     pub(super) fn new(watchers: usize, compares: bool) -> Self {
         Self {
             state: State {
+                version: 0,
                 leases: BTreeMap::new(),
                 beats: BTreeMap::new(),
                 members: Members::default(),
             },
-            version: 0,
             streams: vec![Stream::default(); watchers],
             down: 0,
             frozen: 0,
@@ -108,32 +117,44 @@ impl Api {
         }
     }
 
+    fn present(&self, service: &ServiceId) -> u64 {
+        self.state.leases.get(service).map_or(0, |(version, _)| *version)
+    }
+
     /// Carries a request out.
     pub(super) fn carry_out(&mut self, what: What) -> (Answer, Option<News>) {
         match what {
             What::List => (Answer::State(Box::new(self.state.clone())), None),
-            What::Get(primary) => {
-                let lease = self.state.leases.get(&primary).cloned();
+            What::Get(service) => {
+                let lease = self.state.leases.get(&service).cloned();
                 (
                     Answer::Lease(lease.map(|(version, binding)| (version, Box::new(binding)))),
                     None,
                 )
             }
             What::Put {
-                primary,
+                service,
                 binding,
                 version,
             } => {
-                let present = self.state.leases.get(&primary).map_or(0, |(version, _)| *version);
-                if self.compares && present != version {
+                if self.compares && self.present(&service) != version {
                     return (Answer::Conflict, None);
                 }
-                self.version += 1;
-                self.state
-                    .leases
-                    .insert(primary.clone(), (self.version, (*binding).clone()));
-                let answer = Answer::Written(self.version, binding.clone());
-                (answer, Some(News::Lease(primary, self.version, binding)))
+                let state = &mut self.state;
+                state.version += 1;
+                let written = (state.version, (*binding).clone());
+                state.leases.insert(service.clone(), written);
+                let answer = Answer::Written(state.version, binding.clone());
+                (answer, Some(News::Lease(service, state.version, binding)))
+            }
+            What::Delete { service, version } => {
+                if self.compares && self.present(&service) != version {
+                    return (Answer::Conflict, None);
+                }
+                self.state.version += 1;
+                self.state.leases.remove(&service);
+                let version = self.state.version;
+                (Answer::Deleted(version), Some(News::Deleted(service, version)))
             }
             What::Beat {
                 node,

@@ -1,6 +1,6 @@
 //! What an agent asks the API server for, and what it makes of the answers and of none.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::agent::Agent;
 use super::api::{Answer, Caller, What};
@@ -33,7 +33,8 @@ pub(super) enum Call {
     Put(Attempt),
     /// What the lease says after a write of which nothing or a conflict was heard.
     Check(Attempt),
-    Read(BTreeSet<ServiceId>, Instant),
+    /// Groups with the versions of their leases that were known.
+    Read(BTreeMap<ServiceId, u64>, Instant),
     List,
     Renew,
 }
@@ -47,7 +48,7 @@ impl World {
         };
         let me = self.nodes[node].name.clone();
         let what = What::Put {
-            primary: attempt.primary.clone(),
+            service: attempt.primary.clone(),
             binding: Box::new(claimed(binding, &me, attempt.epoch)),
             version,
         };
@@ -99,17 +100,27 @@ impl World {
     }
 
     /// Only what was asked for is taken from an answer.
-    fn read(&mut self, node: usize, groups: &BTreeSet<ServiceId>, started: Instant, answer: Answer) {
-        let leases = match answer {
+    fn read(&mut self, node: usize, groups: &BTreeMap<ServiceId, u64>, started: Instant, answer: Answer) {
+        let leases: BTreeMap<ServiceId, (u64, Binding)> = match answer {
             Answer::State(state) => state.leases,
             Answer::Lease(lease) => {
                 let lease = lease.map(|(version, binding)| (version, *binding));
-                groups.iter().cloned().zip(lease).collect()
+                groups.keys().cloned().zip(lease).collect()
             }
             _ => return,
         };
+        for (primary, known) in groups {
+            let agent = self.nodes[node].agent.as_ref().unwrap();
+            let still = agent
+                .leases
+                .get(primary)
+                .is_some_and(|(version, _)| version == known);
+            if still && !leases.contains_key(primary) {
+                self.saw_deleted(node, primary, *known, Some(started));
+            }
+        }
         for (primary, (version, binding)) in leases {
-            if groups.contains(&primary) {
+            if groups.contains_key(&primary) {
                 self.saw(node, primary, version, binding, Some(started));
             }
         }

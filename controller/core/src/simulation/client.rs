@@ -4,7 +4,7 @@ use lightship_abi::order::Order;
 
 use super::event::Event;
 use super::node::index;
-use super::operator::{addresses, service};
+use super::operator::addresses;
 use super::world::World;
 use super::{MS, Micros};
 
@@ -44,13 +44,12 @@ impl World {
 
     /// Long after everything was healed exactly the lease's holder answers.
     fn converged(&mut self, lan: usize, group: usize, answerers: &[(usize, Order)]) {
-        let lease = self.api.state.leases.get(&service(group));
-        let holder = lease.map(|(_, binding)| binding.holder.to_string());
+        let lease = self.authority(group);
+        let holder = lease.map(|binding| binding.holder.to_string());
         let names: Vec<String> = answerers.iter().map(|(node, _)| format!("node-{node}")).collect();
         if names.len() != 1 || names.first() != holder.as_ref() {
             let why = format!(
-                "all is healed, the lease of {} names {holder:?}, and on segment {lan} {names:?} answer",
-                service(group)
+                "all is healed, the lease of group {group} names {holder:?}, and on segment {lan} {names:?} answer"
             );
             self.judge.condemn(self.now, why);
         }

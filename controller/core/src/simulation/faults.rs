@@ -51,9 +51,10 @@ impl World {
             Kind::Operator => self.operator.gone += 1,
             Kind::OperatorCut => self.unreachable[self.shape.nodes] += 1,
             Kind::Forged { .. } => self.forge(number),
+            Kind::Retire { group, leaves } => self.retire(number, group, leaves),
             Kind::Drain(node) => {
                 self.nodes[node].drained += 1;
-                self.operator_sees_nodes();
+                self.operator_sees_changes();
             }
         }
     }
@@ -116,6 +117,7 @@ impl World {
             Kind::ApiLossy => self.api.lossy -= 1,
             Kind::ApiCut(node) => self.unreachable[node] -= 1,
             Kind::NewsLost(_) | Kind::Forged { .. } => {}
+            Kind::Retire { .. } => self.restore(number),
             Kind::Operator => {
                 self.operator.gone -= 1;
                 if self.operator.gone == 0 {
@@ -125,7 +127,7 @@ impl World {
             Kind::OperatorCut => self.unreachable[self.shape.nodes] -= 1,
             Kind::Drain(node) => {
                 self.nodes[node].drained -= 1;
-                self.operator_sees_nodes();
+                self.operator_sees_changes();
             }
         }
     }

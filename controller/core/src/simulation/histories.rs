@@ -1,15 +1,15 @@
 //! Random histories, what they must not break, and that they break where a mechanism is missing.
 
+use std::net::IpAddr;
 use std::num::NonZero;
 
 use super::client::SAMPLE;
 use super::dice::Dice;
 use super::entries::LONGEST_REST;
-use super::operator::service;
+use super::operator::address;
 use super::plan::{Fault, Forger, Kind, Plan, QUIET, Shape};
 use super::world::World;
 use super::{MS, Micros, SECOND, Without};
-use crate::names::ServiceId;
 
 /// Plays a plan; what it broke, and the tale if it was asked for.
 pub(super) fn play(plan: &Plan, without: Without, told: bool) -> (Option<String>, World) {
@@ -23,14 +23,23 @@ pub(super) fn play(plan: &Plan, without: Without, told: bool) -> (Option<String>
 
 /// What holds of histories with few faults.
 fn limits(plan: &Plan, world: &World) -> Option<String> {
-    // Busy machines change how soon something is done, and nothing else.
-    let (busy, others): (Vec<Fault>, Vec<Fault>) =
-        plan.faults.iter().partition(|fault| fault.kind == Kind::Busy);
+    // Busy machines change how soon something is done, services that come and go whose lease says who holds, and nothing else.
+    let is_aside = |fault: &&Fault| matches!(fault.kind, Kind::Busy | Kind::Retire { .. });
+    let (aside, others): (Vec<Fault>, Vec<Fault>) = plan.faults.iter().partition(is_aside);
+    let busy = aside.iter().any(|fault| fault.kind == Kind::Busy);
     if let (true, [fault]) = (plan.is_timed, others.as_slice()) {
         let silence = world.judge.longest_silence(fault.at, world.now);
-        let most = bound(&plan.shape) + if busy.is_empty() { 0 } else { LATENESS };
+        let most = bound(&plan.shape) + if busy { LATENESS } else { 0 };
         if silence > most {
             return Some(format!("{} ms of silence, {} allowed", silence / MS, most / MS));
+        }
+    }
+    if let ([], [fault, ..]) = (others.as_slice(), aside.as_slice())
+        && !busy
+    {
+        let silence = world.judge.longest_silence(fault.at, world.now);
+        if silence > 0 {
+            return Some(format!("{} ms of silence by {:?}", silence / MS, fault.kind));
         }
     }
     if let [fault] = others.as_slice()
@@ -57,16 +66,23 @@ fn limits(plan: &Plan, world: &World) -> Option<String> {
         },
         _ => return None,
     };
-    let may_move = |id: &ServiceId| {
-        let first = world.judge.holders.get(id).and_then(|holders| holders.first());
+    let may_move = |address: &IpAddr| {
+        let first = world
+            .judge
+            .holders
+            .get(address)
+            .and_then(|holders| holders.first());
         let is_hit =
             node.is_none_or(|node| first.is_some_and(|(_, holder, _)| *holder == format!("node-{node}")));
         if is_hit { most } else { 0 }
     };
-    let mut groups = (0..plan.shape.groups).map(service);
-    let id = groups.find(|id| world.judge.moves(id) > may_move(id))?;
-    let moves = &world.judge.holders[&id];
-    Some(format!("{id} moved more than {} times: {moves:?}", may_move(&id)))
+    let mut groups = (0..plan.shape.groups).map(address);
+    let address = groups.find(|address| world.judge.moves(address) > may_move(address))?;
+    let moves = &world.judge.holders[&address];
+    Some(format!(
+        "{address} moved more than {} times: {moves:?}",
+        may_move(&address)
+    ))
 }
 
 /// Whether some kernel can answer all the time: it was done on purpose, only user space stands still, or nobody believes it.
@@ -174,7 +190,7 @@ pub(super) fn first_broken(
 }
 
 /// Plays many histories on every processor, and fails with the first that breaks.
-fn hold(name: &str, default: u64, plan: impl Fn(u64) -> Plan + Sync) {
+pub(super) fn hold(name: &str, default: u64, plan: impl Fn(u64) -> Plan + Sync) {
     let first = number("LIGHTSHIP_SIM_SEED", 1);
     let count = number("LIGHTSHIP_SIM_HISTORIES", default);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;

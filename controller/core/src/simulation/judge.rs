@@ -29,8 +29,8 @@ pub(super) struct Judge {
     pub(super) verdict: Option<(Micros, String)>,
     /// The highest claim that was delivered to a node since it booted, of those that beat what it answered by.
     claims: BTreeMap<(usize, Key), Order>,
-    /// Holders one after the other.
-    pub(super) holders: BTreeMap<ServiceId, Vec<(Micros, String, i32)>>,
+    /// Holders of an address one after the other, whichever service's lease was the authority on it.
+    pub(super) holders: BTreeMap<IpAddr, Vec<(Micros, String, i32)>>,
     pub(super) wires: BTreeMap<(usize, IpAddr), Wire>,
 }
 
@@ -65,15 +65,24 @@ impl Judge {
         }
     }
 
+    /// Who holds an address is said by a primary's lease; the others of its group are copies.
+    pub(super) fn committed(&mut self, now: Micros, service: &ServiceId, new: &Binding) {
+        if new.order.primary == *service {
+            for address in new.order.addresses() {
+                self.bound(now, address, new);
+            }
+        }
+    }
+
     /// Epochs never go back, and each has one holder.
-    pub(super) fn committed(&mut self, now: Micros, primary: &ServiceId, new: &Binding) {
-        let holders = self.holders.entry(primary.clone()).or_default();
+    fn bound(&mut self, now: Micros, address: IpAddr, new: &Binding) {
+        let holders = self.holders.entry(address).or_default();
         let name = new.holder.to_string();
         let last = holders.last().cloned();
         if let Some((_, holder, epoch)) = last {
             if new.transitions < epoch || (new.transitions == epoch && name != holder) {
                 let why = format!(
-                    "{primary} went from {holder} at {epoch} to {name} at {}",
+                    "{address} went from {holder} at {epoch} to {name} at {}",
                     new.transitions
                 );
                 self.condemn(now, why);
@@ -107,9 +116,9 @@ impl Judge {
         }
     }
 
-    /// How often an address moved, by its lease.
-    pub(super) fn moves(&self, primary: &ServiceId) -> usize {
-        self.holders.get(primary).map_or(0, |holders| holders.len() - 1)
+    /// How often an address moved, by its leases.
+    pub(super) fn moves(&self, address: &IpAddr) -> usize {
+        self.holders.get(address).map_or(0, |holders| holders.len() - 1)
     }
 
     /// The longest silence that began after a moment; one that lasts counts until now.

@@ -2,8 +2,10 @@
 //! client, and faults of every kind in any combination. The same seed gives the same history.
 //!
 //! `LIGHTSHIP_SIM_SEED` plays the histories from another seed on, `LIGHTSHIP_SIM_HISTORIES` another number of each kind.
-//! The kernel, the agent and the writing side of the operator are models; the watch, placement and heartbeats are what runs.
-//! Not modelled: retiring a primary, services that come and go, a ring buffer that overflows.
+//! The kernel, the agent and the writing side of the operator are models; the watch, groups, placement,
+//! the succession of primaries and heartbeats are what runs.
+//! Not modelled: a ring buffer that overflows, a lease that is deleted by hand, services that
+//! share some of their addresses and not others.
 
 mod agent;
 mod api;
@@ -24,10 +26,14 @@ mod operator;
 mod plan;
 mod scenarios;
 mod serving;
+mod sharing;
+mod successions;
 mod switched_off;
 mod wire;
 mod world;
+mod writing;
 
+use crate::succession;
 use crate::watch::broken::Rule;
 
 /// Microseconds of simulated time.
@@ -50,13 +56,26 @@ enum Without {
     LateGate,
     /// A rule of the watch.
     Rule(Rule),
+    /// Who is retired leads until its heir does.
+    Regency,
+    /// What was found out about a group stays true when its primary is another.
+    Inheritance,
+    /// A rule of the succession of primaries.
+    Succession(succession::broken::Rule),
 }
 
 impl Without {
     fn rule(self) -> Option<Rule> {
         match self {
             Self::Rule(rule) => Some(rule),
-            Self::Nothing | Self::Fence | Self::Membership | Self::CompareAndSwap | Self::LateGate => None,
+            _ => None,
+        }
+    }
+
+    fn of_succession(self) -> Option<succession::broken::Rule> {
+        match self {
+            Self::Succession(rule) => Some(rule),
+            _ => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The operator: placement and heartbeats as they are, and a small model of the side that writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::api::{Answer, Caller, News, State, What};
@@ -15,16 +16,16 @@ use crate::inventory::Inventory;
 use crate::members::Members;
 use crate::names::{NodeName, ServiceId};
 use crate::placement::{
-    AddressKinds, Announceable, Announcer, Cluster, Endpoints, Node, NodeTrait, Outcome, Placements, Policy,
-    Scope,
+    AddressKinds, Announceable, Announcer, Cluster, Endpoints, Node, NodeTrait, Placements, Policy, Scope,
 };
 use crate::selector::{Labels, Selector};
+use crate::succession::Succession;
 use crate::time::Instant;
 
 const DEADLINE: Micros = 2 * SECOND;
 
 #[derive(Clone, Debug)]
-enum Call {
+pub(super) enum Call {
     List,
     Put(ServiceId),
     Members,
@@ -35,11 +36,13 @@ pub(super) struct Operator {
     pub(super) run: u32,
     /// How many faults keep it away.
     pub(super) gone: u32,
-    cluster: Cluster,
-    placements: Placements,
-    versions: BTreeMap<ServiceId, u64>,
+    pub(super) cluster: Cluster,
+    pub(super) placements: Placements,
+    pub(super) succession: Succession,
+    /// Versions in which leases were seen or deleted last.
+    pub(super) versions: BTreeMap<ServiceId, u64>,
     members: Members,
-    calls: BTreeMap<u64, Call>,
+    pub(super) calls: BTreeMap<u64, Call>,
     /// Nothing is decided before everything was listed: a new leader's beginning.
     is_sure: bool,
     /// Whether anything but the time changed since the last decision.
@@ -48,15 +51,20 @@ pub(super) struct Operator {
     thinks_at: Option<Micros>,
 }
 
+/// The first service of a group.
 pub(super) fn service(group: usize) -> ServiceId {
     ServiceId::new("default", format!("web-{group}"))
 }
 
-/// The addresses of a service: of one family or of both.
-pub(super) fn addresses(group: usize, shape: &Shape) -> Vec<std::net::IpAddr> {
-    let four = format!("10.0.10.{group}").parse().unwrap();
+/// The address that every group has.
+pub(super) fn address(group: usize) -> IpAddr {
+    IpAddr::from([10, 0, 10, u8::try_from(group).unwrap()])
+}
+
+/// The addresses of a group: of one family or of both.
+pub(super) fn addresses(group: usize, shape: &Shape) -> Vec<IpAddr> {
     let six = shape.dual.then(|| format!("2004::{group}").parse().unwrap());
-    std::iter::once(four).chain(six).collect()
+    std::iter::once(address(group)).chain(six).collect()
 }
 
 impl World {
@@ -69,6 +77,7 @@ impl World {
             cluster: self.cluster(),
             ..Operator::default()
         };
+        self.operator.succession.break_rule(self.without.of_succession());
         self.tell(|| format!("operator: run {run} starts"));
         self.think_in(0);
     }
@@ -80,21 +89,26 @@ impl World {
             interfaces: InterfaceSelector::Suitable,
             kinds: AddressKinds::Both,
         };
-        let announceable = |group| Announceable {
-            labels: Labels::new(),
-            announcer: Announcer::Us,
-            load_balancer: addresses(group, &self.shape),
-            external: vec![],
-            endpoints: Endpoints::Anywhere,
-        };
         Cluster {
-            services: (0..self.shape.groups)
-                .map(|group| (service(group), announceable(group)))
-                .collect(),
+            services: self.seen_services(),
             policies: [("policy".into(), policy)].into(),
             nodes: self.seen_nodes(),
             ..Cluster::default()
         }
+    }
+
+    fn seen_services(&self) -> BTreeMap<ServiceId, Announceable> {
+        let announceable = |load_balancer| Announceable {
+            labels: Labels::new(),
+            announcer: Announcer::Us,
+            load_balancer,
+            external: vec![],
+            endpoints: Endpoints::Anywhere,
+        };
+        let services = self.services().into_iter();
+        services
+            .map(|(id, addresses)| (id, announceable(addresses)))
+            .collect()
     }
 
     fn seen_nodes(&self) -> BTreeMap<NodeName, Node> {
@@ -109,9 +123,10 @@ impl World {
         nodes.map(|node| (node.name.clone(), seen(node))).collect()
     }
 
-    /// People changed something about a node.
-    pub(super) fn operator_sees_nodes(&mut self) {
+    /// People changed something about nodes or services.
+    pub(super) fn operator_sees_changes(&mut self) {
         self.operator.cluster.nodes = self.seen_nodes();
+        self.operator.cluster.services = self.seen_services();
         self.operator.is_stale = true;
         if self.operator.gone == 0 {
             self.think_in(5 * MS);
@@ -127,7 +142,10 @@ impl World {
             ForOperator::Answer(id, answer) => self.operator_answered(id, Some(answer)),
             ForOperator::Deadline(id) => self.operator_answered(id, None),
             ForOperator::News(News::Lease(primary, version, binding)) => {
-                self.operator_saw(primary, version, *binding);
+                self.operator_saw(&primary, version, *binding);
+            }
+            ForOperator::News(News::Deleted(service, version)) => {
+                self.operator_saw_deleted(&service, version);
             }
             ForOperator::News(News::Beat(node, renewal, inventory)) => {
                 self.operator_heard(node, renewal, inventory);
@@ -155,7 +173,7 @@ impl World {
     }
 
     /// Unless it does so earlier.
-    fn think_in(&mut self, wait: Micros) {
+    pub(super) fn think_in(&mut self, wait: Micros) {
         let at = self.now + wait;
         if self.operator.thinks_at.is_none_or(|due| due > at) {
             self.operator.thinks_at = Some(at);
@@ -168,18 +186,41 @@ impl World {
         self.push(wait, Event::Operator { run, what });
     }
 
-    fn operator_saw(&mut self, primary: ServiceId, version: u64, binding: Binding) {
+    fn operator_saw(&mut self, primary: &ServiceId, version: u64, binding: Binding) {
         let known = self.operator.versions.entry(primary.clone()).or_default();
         if version > *known {
             *known = version;
             self.operator.is_stale = true;
             let deposed = binding.order.deposed.clone();
-            let before = self.operator.cluster.bindings.insert(primary, binding);
+            let before = self.operator.cluster.bindings.insert(primary.clone(), binding);
+            let Operator {
+                succession, cluster, ..
+            } = &mut self.operator;
+            succession.seen(primary, Some(version));
+            succession.bound(primary, &cluster.bindings);
             let is_new = before.is_some_and(|before| before.order.deposed != deposed);
             if let Some(deposed) = deposed.filter(|_| is_new) {
                 let now = self.operator_now();
                 self.operator.cluster.steadiness.lost(&deposed, now);
             }
+        }
+    }
+
+    /// A lease is gone since a version, unless a later one is known.
+    fn operator_saw_deleted(&mut self, service: &ServiceId, version: u64) {
+        let Operator {
+            versions,
+            cluster,
+            succession,
+            is_stale,
+            ..
+        } = &mut self.operator;
+        let known = versions.entry(service.clone()).or_default();
+        if version > *known {
+            *known = version;
+            *is_stale = true;
+            cluster.bindings.remove(service);
+            succession.bound(service, &cluster.bindings);
         }
     }
 
@@ -197,7 +238,10 @@ impl World {
         match (call, answer) {
             (Call::List, Some(Answer::State(state))) => self.operator_listed(*state),
             (Call::Put(primary), Some(Answer::Written(version, binding))) => {
-                self.operator_saw(primary, version, *binding);
+                self.operator_saw(&primary, version, *binding);
+            }
+            (Call::Put(service), Some(Answer::Deleted(version))) => {
+                self.operator_saw_deleted(&service, version);
             }
             (Call::List | Call::Members, Some(_)) => {}
             // A conflict, or unknown: everything is read before anything is written again.
@@ -219,8 +263,13 @@ impl World {
         for (node, (renewal, inventory)) in state.beats {
             self.operator_heard(node, renewal, inventory);
         }
+        let known = self.operator.cluster.bindings.keys();
+        let gone = known.filter(|service| !state.leases.contains_key(*service));
+        for service in gone.cloned().collect::<Vec<_>>() {
+            self.operator_saw_deleted(&service, state.version);
+        }
         for (primary, (version, binding)) in state.leases {
-            self.operator_saw(primary, version, binding);
+            self.operator_saw(&primary, version, binding);
         }
         (self.operator.is_sure, self.operator.is_stale) = (true, true);
     }
@@ -260,8 +309,11 @@ impl World {
             placements.decide(cluster, Scope::Everything, now);
         }
         self.write_members();
-        for group in 0..self.shape.groups {
-            self.write_binding(service(group));
+        let operator = &self.operator;
+        let placed = operator.placements.iter().map(|(service, _)| service);
+        let all: BTreeSet<_> = placed.chain(operator.cluster.bindings.keys()).cloned().collect();
+        for service in all {
+            self.write_lease(service);
         }
     }
 
@@ -282,43 +334,7 @@ impl World {
         }
     }
 
-    fn write_binding(&mut self, primary: ServiceId) {
-        let operator = &self.operator;
-        let Some(Outcome::Placed(placed)) = operator.placements.get(&primary) else {
-            return;
-        };
-        let mut writing = operator.calls.values();
-        if writing.any(|call| matches!(call, Call::Put(other) if *other == primary)) {
-            return;
-        }
-        let present = operator.cluster.bindings.get(&primary);
-        let order = placed.order.clone();
-        if present.is_some_and(|present| present.holder == placed.holder && present.order == order) {
-            return;
-        }
-        let is_same = present.is_some_and(|present| present.holder == placed.holder);
-        let transitions = present.map_or(0, |present| present.transitions + i32::from(!is_same));
-        let holder = placed.holder.clone();
-        self.tell(|| {
-            format!(
-                "operator: {primary} to {holder}, epoch {transitions}, standbys {:?}, former {:?}",
-                order.standbys.iter().map(NodeName::as_str).collect::<Vec<_>>(),
-                order.former
-            )
-        });
-        let what = What::Put {
-            primary: primary.clone(),
-            version: self.operator.versions.get(&primary).copied().unwrap_or_default(),
-            binding: Box::new(Binding {
-                holder,
-                transitions,
-                order,
-            }),
-        };
-        self.operator_calls(what, Call::Put(primary));
-    }
-
-    fn operator_calls(&mut self, what: What, call: Call) {
+    pub(super) fn operator_calls(&mut self, what: What, call: Call) {
         let run = self.operator.run;
         let id = self.request(Caller::Operator { run }, what);
         self.operator.calls.insert(id, call);

@@ -10,6 +10,8 @@ pub(super) struct Shape {
     /// Segments; every node has an interface on each.
     pub(super) segments: usize,
     pub(super) groups: usize,
+    /// Services of each group: they share its addresses.
+    pub(super) members: usize,
     /// Whether services have an IPv6 address beside the other.
     pub(super) dual: bool,
     /// Whether each segment has a router.
@@ -80,6 +82,12 @@ pub(super) enum Kind {
     OperatorCut,
     /// A node is drained, and undrained afterwards.
     Drain(usize),
+    /// The service whose lease is the authority on a group is deleted, and created again afterwards; or it has another address
+    /// for so long.
+    Retire {
+        group: usize,
+        leaves: bool,
+    },
     /// Somebody sends claims that are nobody's.
     Forged {
         segment: usize,
@@ -134,6 +142,7 @@ impl Shape {
             nodes,
             segments: 1,
             groups: 2,
+            members: 1,
             dual: false,
             gateway: true,
             duration: 3 * SECOND,
@@ -150,6 +159,7 @@ impl Shape {
             nodes: 2 + dice.index(3),
             segments: 1 + usize::from(dice.permille(250)),
             groups: 1 + dice.index(3),
+            members: 1,
             dual: dice.permille(300),
             gateway: dice.permille(700),
             duration: if dice.permille(50) {
@@ -243,6 +253,7 @@ impl Kind {
                 | Self::NewsLost(_)
                 | Self::Operator
                 | Self::OperatorCut
+                | Self::Retire { .. }
                 | Self::Forged {
                     by: Forger::Stranger(_) | Forger::Replayer,
                     ..

@@ -1,7 +1,7 @@
 //! Faults that have names, each a few times with other moments and latencies.
 
 use super::histories::{bound, play, report};
-use super::operator::service;
+use super::operator::{address, service};
 use super::plan::{Fault, Kind, Plan, QUIET, Shape};
 use super::world::World;
 use super::{MS, Micros, SECOND, Without};
@@ -108,7 +108,7 @@ fn nobody_else_on_the_segment_means_waiting_for_the_heartbeat() {
     };
     let faults = |at, cast: &[usize]| vec![fault(at, 8 * SECOND, Kind::Crash(cast[0]))];
     each(&shape, faults, |world, at| {
-        let Some((moved, ..)) = world.judge.holders[&service(0)].get(1) else {
+        let Some((moved, ..)) = world.judge.holders[&address(0)].get(1) else {
             return Err("it never moved".into());
         };
         if *moved < at + shape.duration * 2 / 3 - 100 * MS {
@@ -146,7 +146,7 @@ fn an_agent_that_restarts_is_not_noticed() {
     let shape = Shape::plain(3);
     let faults = |at, cast: &[usize]| vec![fault(at, SECOND, Kind::Restart(cast[0]))];
     each(&shape, faults, |world, at| {
-        if world.judge.moves(&service(0)) > 0 {
+        if world.judge.moves(&address(0)) > 0 {
             return Err("it moved".into());
         }
         silent_at_most(0)(world, at)

@@ -46,16 +46,15 @@ impl World {
         if matches!(what, What::List) {
             self.api.streams[number].is_open = true;
         }
-        let put = match &what {
-            What::Put { primary, .. } => Some(primary.clone()),
-            _ => None,
-        };
         let (answer, news) = self.api.carry_out(what);
-        if let Some(News::Lease(primary, _, binding)) = &news {
-            self.judge.committed(self.now, primary, binding);
-            let (holder, epoch) = (binding.holder.clone(), binding.transitions);
-            let primary = put.unwrap_or_else(|| primary.clone());
-            self.tell(|| format!("api: {primary} is {holder}'s at {epoch}"));
+        match &news {
+            Some(News::Lease(service, _, binding)) => {
+                self.judge.committed(self.now, service, binding);
+                let (holder, epoch, primary) = (&binding.holder, binding.transitions, &binding.order.primary);
+                self.tell(|| format!("api: {service} is {holder}'s at {epoch}, its primary {primary}"));
+            }
+            Some(News::Deleted(service, _)) => self.tell(|| format!("api: {service} is unbound")),
+            _ => {}
         }
         if let Some(news) = news {
             self.spread(&news);
@@ -82,7 +81,7 @@ impl World {
         for number in 0..self.api.streams.len() {
             let is_operator = number == self.nodes.len();
             let is_meant = match news {
-                News::Lease(..) | News::Members(_) => true,
+                News::Lease(..) | News::Deleted(..) | News::Members(_) => true,
                 News::Beat(..) => is_operator,
             };
             if !is_meant || !self.api.streams[number].is_open {

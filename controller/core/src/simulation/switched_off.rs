@@ -5,6 +5,8 @@ use super::histories::{
     busy_death, busy_only, drain, first_broken, forged, forged_alone, freeze, play, shrink,
 };
 use super::plan::Plan;
+use super::successions::{deleted, shared};
+use crate::succession;
 use crate::watch::broken::Rule;
 
 /// Some history within so many breaks without the mechanism, and does not with it.
@@ -71,4 +73,31 @@ fn who_forgets_what_was_missed_whenever_it_is_late_does_not_notice_a_crash() {
 fn where_late_answers_do_not_count_the_living_are_suspected() {
     let without = Without::Rule(Rule::LateAnswers);
     breaks(100, busy_only, without, "moved more than");
+}
+
+#[test]
+fn a_primary_that_is_deleted_without_being_retired_is_missed() {
+    let without = Without::Succession(succession::broken::Rule::Retirement);
+    breaks(100, deleted, without, "of silence by Retire");
+}
+
+#[test]
+fn an_agent_that_forgets_the_retired_before_the_heir_leads_falls_silent() {
+    breaks(100, deleted, Without::Regency, "of silence by Retire");
+}
+
+#[test]
+fn an_heir_that_begins_its_epochs_anew_takes_addresses_back() {
+    let without = Without::Succession(succession::broken::Rule::Epochs);
+    breaks(300, |seed| shared(Plan::roll(seed, 6), 0), without, " went from ");
+}
+
+#[test]
+fn where_an_heir_inherits_nothing_a_claim_that_was_refuted_silences_it() {
+    let plan = |seed| {
+        let mut plan = forged(seed);
+        plan.faults.truncate(1);
+        shared(plan, 0)
+    };
+    breaks(300, plan, Without::Inheritance, "all is healed");
 }

@@ -6,7 +6,7 @@ use super::event::{Event, ForAgent};
 use super::kernel::Judgement;
 use super::lan::{Content, Frame, Place};
 use super::node::{index, mac, own_address, segment};
-use super::operator::{addresses, service};
+use super::operator::addresses;
 use super::plan::{Forger, Kind};
 use super::world::World;
 use super::{MS, Micros, Without};
@@ -150,8 +150,8 @@ impl World {
         let rank = u32::from(self.dice.permille(500));
         let mut frames = vec![];
         for group in 0..self.shape.groups {
-            let lease = self.api.state.leases.get(&service(group));
-            let epoch = lease.map_or(0, |(_, binding)| binding.transitions).unsigned_abs();
+            let lease = self.authority(group);
+            let epoch = lease.map_or(0, |binding| binding.transitions).unsigned_abs();
             let order = Order {
                 epoch: epoch + lead,
                 rank,

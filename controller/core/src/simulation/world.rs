@@ -12,6 +12,7 @@ use super::lan::{Frame, Segment};
 use super::node::Node;
 use super::operator::Operator;
 use super::plan::{Plan, Shape};
+use super::sharing::Retired;
 use super::{MS, Micros, Without};
 use crate::time::Instant;
 use crate::timing::liveness;
@@ -38,6 +39,8 @@ pub(super) struct World {
     pub(super) busy: u32,
     pub(super) operator: Operator,
     pub(super) judge: Judge,
+    /// Services that a fault took away or gave another address.
+    pub(super) retired: BTreeMap<usize, Retired>,
     /// Claims that were sent, for who replays them.
     pub(super) sent: Vec<(usize, Frame)>,
     pub(super) tale: Option<Vec<String>>,
@@ -65,6 +68,7 @@ impl World {
             busy: 0,
             operator: Operator::default(),
             judge: Judge::default(),
+            retired: BTreeMap::new(),
             sent: vec![],
             tale: told.then(Vec::new),
             events: 0,

@@ -26,6 +26,7 @@ mod link;
 mod pair;
 mod probing;
 mod stations;
+mod succession;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

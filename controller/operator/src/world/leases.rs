@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Resource as _, ResourceExt as _};
 use lightship_core::binding::{Binding, WorkOrder};
-use lightship_core::names::{NodeName, ServiceId};
+use lightship_core::names::ServiceId;
 use lightship_core::placement::Outcome;
+use lightship_core::succession::{First, are_rivals, keeps_from};
 use lightship_core::time::Instant;
 use lightship_edge::lease::{self, bound_service};
 use lightship_edge::watch::{Seen, forget_managers};
@@ -15,7 +16,6 @@ use tracing::warn;
 
 use super::World;
 use super::observe::{is_known, version};
-use super::succession::First;
 use super::writes::{Content, Write};
 use crate::bindings::{BindingUpdate, LeaseForm, LeaseWrite, lease_name};
 use crate::error::Error;
@@ -188,25 +188,19 @@ impl World {
             return false;
         };
         let wanted = placed.order.addresses();
-        // Leases of one group move together, the primary first; they must not wait for each other.
-        let rivals = |holder: &NodeName, primary: &ServiceId| {
-            *holder != placed.holder && *primary != placed.order.primary
-        };
         let mut unanswered = wanted
             .iter()
             .flat_map(|address| self.lease_claims.unanswered_services(address))
             .filter(|other| *other != id)
             .filter_map(|other| self.sent_leases.get(other));
-        if unanswered.any(|(holder, primary)| rivals(holder, primary)) {
+        if unanswered.any(|(holder, primary)| are_rivals(holder, primary, placed)) {
             return true;
         }
-        let others = wanted
+        let mut others = wanted
             .iter()
             .flat_map(|address| self.bound.services(address))
             .filter(|other| *other != id);
-        others
-            .filter_map(|other| self.cluster.bindings.get(other))
-            .any(|binding| rivals(&binding.holder, &binding.order.primary))
+        others.any(|other| keeps_from(other, &self.cluster.bindings, placed))
     }
 }
 

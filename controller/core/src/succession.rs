@@ -6,15 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use lightship_core::binding::Binding;
-use lightship_core::names::ServiceId;
-use lightship_core::placement::{Outcome, Placed, Placements};
+use leader::leader;
+
+use crate::binding::Binding;
+use crate::names::{NodeName, ServiceId};
+use crate::placement::{Outcome, Placed, Placements};
+
+#[cfg(test)]
+pub(crate) mod broken;
+pub(crate) mod leader;
 
 type Bindings = BTreeMap<ServiceId, Binding>;
 
 /// What the bindings of the past decide about those to come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Succession {
+pub struct Succession {
     /// The highest epoch in which each address was ever bound, as far as this leader has seen. Grows by the addresses that
     /// are ever given.
     epochs: BTreeMap<IpAddr, i32>,
@@ -26,11 +32,13 @@ pub(super) struct Succession {
     parting: BTreeMap<ServiceId, u64>,
     /// Those of them whose lease was written since.
     parted: BTreeSet<ServiceId>,
+    #[cfg(test)]
+    broken: Option<broken::Rule>,
 }
 
 /// What has to happen before a lease is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum First {
+pub enum First {
     /// Claims of this lease that are under way have to fail.
     Part(ServiceId),
     /// This lease has to say what is decided.
@@ -39,7 +47,7 @@ pub(super) enum First {
 
 impl Succession {
     /// The binding of a service is what `bindings` say now.
-    pub(super) fn bound(&mut self, id: &ServiceId, bindings: &Bindings) {
+    pub fn bound(&mut self, id: &ServiceId, bindings: &Bindings) {
         if let Some(before) = self.names.remove(id)
             && let Some(namers) = self.named_by.get_mut(&before)
         {
@@ -48,8 +56,10 @@ impl Succession {
                 self.named_by.remove(&before);
             }
             if bindings.get(id).is_none_or(|one| one.order.primary != before) {
-                self.parting.remove(&before);
-                self.parted.remove(&before);
+                for left in [Some(&before), leader(&before, bindings)].into_iter().flatten() {
+                    self.parting.remove(left);
+                    self.parted.remove(left);
+                }
             }
         }
         let Some(binding) = bindings.get(id) else {
@@ -81,11 +91,16 @@ impl Succession {
 
     /// The least epoch with which a service may be bound as decided: not below any in which one of its addresses was
     /// bound, and above where the node may be another.
-    pub(super) fn epoch(&self, outcome: Option<&Outcome>, bound: Option<&Binding>) -> i32 {
+    #[must_use]
+    pub fn epoch(&self, outcome: Option<&Outcome>, bound: Option<&Binding>) -> i32 {
         let Some(Outcome::Placed(placed)) = outcome else {
             return 0;
         };
         if placed.order.primary != placed.order.service {
+            return 0;
+        }
+        #[cfg(test)]
+        if self.broken == Some(broken::Rule::Epochs) {
             return 0;
         }
         let own = bound.map(|one| one.order.addresses()).unwrap_or_default();
@@ -105,7 +120,7 @@ impl Succession {
     }
 
     /// What has to be written before the lease of a service, if anything.
-    pub(super) fn first(
+    pub fn first(
         &self,
         id: &ServiceId,
         outcome: Option<&Outcome>,
@@ -120,20 +135,29 @@ impl Succession {
         match self.names.get(id) {
             // Its own write is what retires it.
             Some(before) if before == id => None,
-            Some(before) if *before != placed.order.primary && self.is_authority(before, bindings) => {
-                Some(First::Part(before.clone()))
+            Some(before) => {
+                let left = leader(before, bindings)
+                    .filter(|left| **left != placed.order.primary && self.is_authority(left, bindings));
+                left.cloned()
+                    .map(First::Part)
+                    .or_else(|| copy_waits(id, placed, bindings, placements))
             }
-            _ => copy_waits(id, placed, bindings, placements),
+            None => copy_waits(id, placed, bindings, placements),
         }
     }
 
     /// The service that takes the place of one that is to be unbound as the authority on their group.
-    pub(super) fn successor(
+    #[must_use]
+    pub fn successor(
         &self,
         id: &ServiceId,
         outcome: Option<&Outcome>,
         placements: &Placements,
     ) -> Option<ServiceId> {
+        #[cfg(test)]
+        if self.broken == Some(broken::Rule::Retirement) {
+            return None;
+        }
         let leads = self.names.get(id) == Some(id) && !matches!(outcome, Some(Outcome::Placed(_)));
         let heir = self.heirs(id, placements).find(|_| leads)?;
         match placements.get(&heir) {
@@ -143,23 +167,25 @@ impl Succession {
     }
 
     /// The services whose leases name a service as their primary.
-    pub(super) fn copies(&self, id: &ServiceId) -> Vec<ServiceId> {
+    #[must_use]
+    pub fn copies(&self, id: &ServiceId) -> Vec<ServiceId> {
         let namers = self.named_by.get(id).into_iter().flatten();
         namers.filter(|other| *other != id).cloned().collect()
     }
 
     /// A part of the group leaves the primary, whose lease is at this version now.
-    pub(super) fn part(&mut self, primary: &ServiceId, version: u64) {
+    pub fn part(&mut self, primary: &ServiceId, version: u64) {
         self.parting.entry(primary.clone()).or_insert(version);
     }
 
     /// Whether the lease of a primary has yet to be written so that a part of its group can leave.
-    pub(super) fn parts(&self, id: &ServiceId) -> bool {
+    #[must_use]
+    pub fn parts(&self, id: &ServiceId) -> bool {
         self.parting.contains_key(id) && !self.parted.contains(id)
     }
 
     /// The lease of a service was seen at a version.
-    pub(super) fn seen(&mut self, id: &ServiceId, version: Option<u64>) {
+    pub fn seen(&mut self, id: &ServiceId, version: Option<u64>) {
         if self.parting.get(id).is_some_and(|at| version > Some(*at)) {
             self.parted.insert(id.clone());
         }
@@ -171,21 +197,36 @@ impl Succession {
         leads && !self.parted.contains(id)
     }
 
-    /// The other services that name a primary and are to be bound.
+    /// The other services that are to be bound and name a primary, or still one that it succeeded.
     fn heirs<'a>(
         &'a self,
         id: &'a ServiceId,
         placements: &'a Placements,
     ) -> impl Iterator<Item = ServiceId> + 'a {
-        let others = self
-            .named_by
-            .get(id)
-            .into_iter()
-            .flatten()
-            .filter(move |other| *other != id);
+        let mut others = BTreeSet::new();
+        let mut reached = vec![id];
+        while let Some(named) = reached.pop() {
+            let namers = self.named_by.get(named).into_iter().flatten();
+            reached.extend(namers.filter(|other| *other != id && others.insert(*other)));
+        }
         let placed = |other: &&ServiceId| matches!(placements.get(other), Some(Outcome::Placed(_)));
-        others.filter(placed).cloned()
+        others.into_iter().filter(placed).cloned()
     }
+}
+
+/// Whether a binding by a holder under a primary keeps a service from being bound as decided: two must never answer for an
+/// address. Leases of one group move together, the primary first; they must not wait for each other.
+#[must_use]
+pub fn are_rivals(holder: &NodeName, primary: &ServiceId, placed: &Placed) -> bool {
+    *holder != placed.holder && *primary != placed.order.primary
+}
+
+/// Whether another service's lease keeps a service from being bound as decided: its authority does, for a copy may lag behind.
+#[must_use]
+pub fn keeps_from(other: &ServiceId, bindings: &Bindings, placed: &Placed) -> bool {
+    let authority = leader(other, bindings).and_then(|one| bindings.get(one));
+    let own = bindings.get(other);
+    own.is_some_and(|own| are_rivals(&authority.unwrap_or(own).holder, &own.order.primary, placed))
 }
 
 /// A copy is written when its primary says the same.
@@ -202,3 +243,6 @@ fn copy_waits(
     let will_say_so = matches!(placements.get(primary), Some(Outcome::Placed(_)));
     (primary != id && !says_so && will_say_so).then(|| First::Write(primary.clone()))
 }
+
+#[cfg(test)]
+mod tests;

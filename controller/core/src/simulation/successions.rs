@@ -1,0 +1,61 @@
+//! Histories of groups whose primary's service goes and comes back, beside everything else that goes wrong.
+
+use super::dice::Dice;
+use super::histories::hold;
+use super::plan::{Fault, Kind, Plan, QUIET};
+use super::{MS, SECOND};
+
+/// The same history for groups of two or three services, whose primaries go now and then; some of them for another address.
+pub(super) fn shared(mut plan: Plan, permille_leave: u64) -> Plan {
+    let mut dice = Dice::new(plan.seed ^ 0x5A4E);
+    if permille_leave > 0 {
+        // A write that is carried out after its group split and merged again makes a second authority, until the operator sees it.
+        let is_late = |fault: &Fault| matches!(fault.kind, Kind::ApiLossy | Kind::ApiFrozen);
+        plan.faults.retain(|fault| !is_late(fault));
+    }
+    plan.shape.members = 2 + dice.index(2);
+    for _ in 0..=dice.below(4) {
+        let kind = Kind::Retire {
+            group: dice.index(plan.shape.groups),
+            leaves: dice.permille(permille_leave),
+        };
+        let most = if dice.permille(500) { 300 * MS } else { 4 * SECOND };
+        plan.faults.push(Fault {
+            at: QUIET + dice.between(0, 8 * SECOND),
+            lasts: dice.between(5 * MS, most),
+            kind,
+        });
+    }
+    plan.faults.sort_by_key(|fault| fault.at);
+    plan
+}
+
+/// Nothing is wrong but that primaries' services are deleted and created again.
+pub(super) fn deleted(seed: u64) -> Plan {
+    shared(Plan::roll(seed, 0), 0)
+}
+
+#[test]
+fn a_primary_whose_service_is_deleted_is_not_missed() {
+    hold("deleted", 150, deleted);
+}
+
+#[test]
+fn a_primary_that_shares_no_more_is_not_missed() {
+    hold("leaves", 150, |seed| shared(Plan::roll(seed, 0), 1000));
+}
+
+#[test]
+fn beside_one_fault_it_moves_nothing_either() {
+    hold("deleted and single", 300, |seed| shared(Plan::roll(seed, 1), 0));
+}
+
+#[test]
+fn beside_many_faults_it_breaks_nothing_for_good() {
+    hold("deleted and many", 300, |seed| shared(Plan::roll(seed, 6), 0));
+}
+
+#[test]
+fn beside_many_faults_whoever_leaves_breaks_nothing_for_good() {
+    hold("leaves and many", 300, |seed| shared(Plan::roll(seed, 6), 500));
+}

@@ -1,0 +1,103 @@
+//! The leases that the operator writes: a small model of that, around the succession that is what runs.
+
+use super::MS;
+use super::api::What;
+use super::operator::{Call, Operator};
+use super::world::World;
+use crate::binding::Binding;
+use crate::names::{NodeName, ServiceId};
+use crate::placement::Outcome;
+use crate::succession::{First, keeps_from};
+
+impl World {
+    /// The write that makes a lease say what is decided, unless another has to come first.
+    pub(super) fn write_lease(&mut self, service: ServiceId) {
+        let Operator {
+            calls,
+            cluster,
+            placements,
+            succession,
+            versions,
+            ..
+        } = &mut self.operator;
+        let bindings = &cluster.bindings;
+        let mut writing = calls.values();
+        if writing.any(|call| matches!(call, Call::Put(other) if *other == service)) {
+            return;
+        }
+        let (outcome, bound) = (placements.get(&service), bindings.get(&service));
+        match succession.first(&service, outcome, bindings, placements) {
+            Some(First::Part(primary)) => {
+                succession.part(&primary, versions[&primary]);
+                return self.think_in(MS);
+            }
+            Some(First::Write(_)) => return,
+            None => {}
+        }
+        let version = bound.map_or(0, |_| versions[&service]);
+        let successor = succession.successor(&service, outcome, placements);
+        if let Some((bound, successor)) = bound.zip(successor) {
+            let mut binding = bound.clone();
+            binding.order.primary = successor;
+            return self.put(service, binding, version);
+        }
+        let Some(Outcome::Placed(placed)) = outcome else {
+            if bound.is_some() {
+                let what = What::Delete {
+                    service: service.clone(),
+                    version,
+                };
+                self.operator_calls(what, Call::Put(service));
+            }
+            return;
+        };
+        let wanted = placed.order.addresses();
+        let shares = |other: &Binding| other.order.addresses().iter().any(|one| wanted.contains(one));
+        let others = bindings
+            .iter()
+            .filter(|(id, other)| **id != service && shares(other));
+        let mut others = others.map(|(other, _)| other);
+        if others.any(|other| keeps_from(other, bindings, placed)) {
+            return;
+        }
+        let is_same = bound.is_some_and(|bound| bound.holder == placed.holder);
+        let epoch = succession.epoch(outcome, bound);
+        let says_so = |bound: &&Binding| is_same && bound.order == placed.order && bound.transitions >= epoch;
+        if let Some(bound) = bound.filter(says_so) {
+            if succession.parts(&service) {
+                let binding = bound.clone();
+                self.put(service, binding, version);
+            }
+            return;
+        }
+        let transitions = bound.map_or(0, |bound| bound.transitions + i32::from(!is_same));
+        let binding = Binding {
+            holder: placed.holder.clone(),
+            transitions: transitions.max(epoch),
+            order: placed.order.clone(),
+        };
+        self.put(service, binding, version);
+    }
+
+    fn put(&mut self, service: ServiceId, binding: Binding, version: u64) {
+        self.tell(|| {
+            let Binding {
+                holder,
+                transitions,
+                order,
+            } = &binding;
+            format!(
+                "operator: {service} to {holder}, epoch {transitions}, primary {}, standbys {:?}, former {:?}",
+                order.primary,
+                order.standbys.iter().map(NodeName::as_str).collect::<Vec<_>>(),
+                order.former
+            )
+        });
+        let what = What::Put {
+            service: service.clone(),
+            binding: Box::new(binding),
+            version,
+        };
+        self.operator_calls(what, Call::Put(service));
+    }
+}
