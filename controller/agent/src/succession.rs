@@ -56,7 +56,9 @@ impl Claim {
         let Ok(transitions) = i32::try_from(self.epoch) else {
             return Ok(Standing::Gone);
         };
-        if binding.holder != self.holder || epoch != self.seen {
+        // A lease that was retired is an authority no more.
+        let is_authority = binding.order.primary == self.primary;
+        if !is_authority || binding.holder != self.holder || epoch != self.seen {
             return Ok(Standing::Gone);
         }
         let mut order = binding.order;

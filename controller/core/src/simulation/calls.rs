@@ -91,7 +91,8 @@ impl World {
             (Call::List, Some(Answer::State(state))) => {
                 let agent = self.nodes[node].agent.as_mut().unwrap();
                 agent.needs_list = false;
-                agent.is_complete = true;
+                // What an earlier agent left can be told to be stale only now.
+                agent.step.is_asked |= !std::mem::replace(&mut agent.is_complete, true);
                 self.saw_all(node, *state, now);
             }
             (Call::List | Call::Renew, _) => {}
@@ -204,7 +205,9 @@ impl Attempt {
 
     /// Whether the lease is still as it was when the claim was decided.
     fn fits(&self, binding: &Binding) -> bool {
-        binding.holder == self.holder && i64::from(binding.transitions) == i64::from(self.seen)
+        binding.order.primary == self.primary
+            && binding.holder == self.holder
+            && i64::from(binding.transitions) == i64::from(self.seen)
     }
 }
 

@@ -60,7 +60,8 @@ impl World {
             .collect()
     }
 
-    /// Takes the service whose lease is the authority from its group, unless it is the only one.
+    /// Takes the service whose lease is the authority from its group, unless it is the only one that is bound: who comes after it
+    /// then is bound anew.
     pub(super) fn retire(&mut self, number: usize, group: usize, leaves: bool) {
         let present = self.present(group);
         let primary = self.authority(group).map(|binding| &binding.order.service);
@@ -68,7 +69,9 @@ impl World {
             .iter()
             .find(|one| Some(*one) == primary)
             .or(present.first());
-        let Some(service) = service.filter(|_| present.len() > 1).cloned() else {
+        let bound = |one: &ServiceId| self.api.state.leases.contains_key(one);
+        let has_heir = |service: &&ServiceId| present.iter().any(|one| one != *service && bound(one));
+        let Some(service) = service.filter(has_heir).cloned() else {
             return;
         };
         let address = leaves.then(|| IpAddr::from([10, 0, 20, u8::try_from(number).unwrap()]));

@@ -9,7 +9,9 @@ impl Watch {
     /// primary's lease is to be observed right after.
     pub fn succeed_primary(&mut self, old: &ServiceId, new: &ServiceId) {
         if self.groups.contains_key(new) {
-            return;
+            // Two groups merge: what was refuted of the one's addresses is refuted still.
+            let fence = self.groups.get(old).and_then(|group| group.fence);
+            return self.change(new, |group| group.fence = group.fence.or(fence));
         }
         let Some(mut group) = self.groups.remove(old) else {
             return;
