@@ -130,8 +130,10 @@ impl Ipam {
     }
 
     /// At the start: who shows an address that another came to have settles behind that one. What the other does not
-    /// keep is taken over before anybody is served, so that none loses it to who had given it up already.
-    pub(super) fn settle_contested(&mut self, claimants: &[Id], now: Instant) {
+    /// keep is taken over before anybody is served, so that none loses it to who had given it up already. Returns who took one
+    /// over.
+    pub(super) fn settle_contested(&mut self, claimants: &[Id], now: Instant) -> BTreeSet<Waiter> {
+        let mut regained = BTreeSet::new();
         for id in claimants {
             if self
                 .services
@@ -150,10 +152,12 @@ impl Ipam {
                     continue;
                 };
                 if !self.has(id, address) && self.clash(id, &tracked.service, address).is_none() {
+                    regained.insert(tracked.waiter());
                     self.hold(id, address);
                 }
             }
         }
+        regained
     }
 
     fn lost_to_others(&self, id: &Id) -> Vec<IpAddr> {

@@ -132,6 +132,10 @@ impl Ipam {
         let everybody = self.services.iter().map(Tracked::waiter).collect();
         self.settle_all(everybody, now);
         self.serve(now);
+        // Who was given what it waited for may have let go of what it kept until then.
+        let regained = self.settle_contested(&claimants, now);
+        self.settle_all(regained, now);
+        self.serve(now);
     }
 
     /// A pool was created or edited.
