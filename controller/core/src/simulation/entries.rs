@@ -67,27 +67,26 @@ impl World {
         if !agent.is_complete {
             return;
         }
-        let standing: Vec<(Key, Tombstone)> = one
+        let standing: BTreeMap<Key, Tombstone> = one
             .kernel
             .tombstones
             .iter()
-            .filter(|(key, left)| one.kernel.is_fenced(key) && agent.step.told.get(key) != Some(left))
+            .filter(|(key, _)| one.kernel.is_fenced(key))
             .map(|(key, left)| (*key, *left))
             .collect();
+        // One that stood, did not, and stands again is told again.
+        let agent = self.nodes[node].agent.as_mut().unwrap();
+        let told = std::mem::replace(&mut agent.step.told, standing.clone());
         for (key, left) in standing {
+            if told.get(&key) == Some(&left) {
+                continue;
+            }
             let yielded = Yielded {
                 nic: key.1,
                 from: left.from,
                 address: key.0,
                 order: left.order,
             };
-            self.nodes[node]
-                .agent
-                .as_mut()
-                .unwrap()
-                .step
-                .told
-                .insert(key, left);
             let actions = self.watch(node).yielded(yielded, now);
             for action in actions {
                 self.act(node, action);
@@ -146,6 +145,7 @@ impl World {
         }
         for key in &stale {
             kernel.entries.remove(key);
+            kernel.tombstones.remove(key);
         }
         for key in stale {
             self.tell(|| format!("node-{node}: withdraws {} on nic {}", key.0, key.1.0));
