@@ -72,7 +72,7 @@ fn frames_are_counted_and_shown_a_stop_leaves_everything_and_a_cleanup_nothing()
     let asked = frames
         .iter()
         .find(|frame| frame["outcome"] == "answered")
-        .unwrap();
+        .unwrap_or_else(|| panic!("none is answered among {frames:?}"));
     assert_eq!(
         (&asked["verdict"], &asked["frame"], &asked["to"]),
         (&"answered".into(), &"ARP request".into(), &"everybody".into())
