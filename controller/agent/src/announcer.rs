@@ -259,14 +259,14 @@ impl Announcer {
             return;
         }
         for (entry, tombstone) in &standing_now {
-            if self.told.get(entry) != Some(tombstone) {
+            let yielded = Yielded {
+                nic: NicIndex(entry.interface.0),
+                from: Mac(tombstone.mac.0),
+                address: entry.address,
+                order: tombstone.order,
+            };
+            if self.told.get(entry) != Some(tombstone) || standing.is_unaware_of(&yielded) {
                 info!(%entry, epoch = tombstone.order.epoch, claimant = %tombstone.mac, "yields to a claim");
-                let yielded = Yielded {
-                    nic: NicIndex(entry.interface.0),
-                    from: Mac(tombstone.mac.0),
-                    address: entry.address,
-                    order: tombstone.order,
-                };
                 standing.observe_yield(yielded, now);
             }
         }

@@ -199,6 +199,11 @@ impl Standing {
         self.watch.void();
     }
 
+    /// Whether a claim that the kernel yields to is to be told although it was told before.
+    pub(crate) fn is_unaware_of(&self, yielded: &Yielded) -> bool {
+        self.watch.is_unaware_of(yielded)
+    }
+
     /// The kernel yielded to a claim.
     pub(crate) fn observe_yield(&mut self, yielded: Yielded, now: Instant) {
         let actions = self.watch.yielded(yielded, now);

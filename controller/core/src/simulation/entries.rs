@@ -78,15 +78,15 @@ impl World {
         let agent = self.nodes[node].agent.as_mut().unwrap();
         let told = std::mem::replace(&mut agent.step.told, standing.clone());
         for (key, left) in standing {
-            if told.get(&key) == Some(&left) {
-                continue;
-            }
             let yielded = Yielded {
                 nic: key.1,
                 from: left.from,
                 address: key.0,
                 order: left.order,
             };
+            if told.get(&key) == Some(&left) && !self.watch(node).is_unaware_of(&yielded) {
+                continue;
+            }
             let actions = self.watch(node).yielded(yielded, now);
             for action in actions {
                 self.act(node, action);

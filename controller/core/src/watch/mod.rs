@@ -177,6 +177,18 @@ impl Watch {
         actions
     }
 
+    /// Whether nobody here knows that the kernel yields: the group that was told of the claim is no more, and its heir's is another.
+    #[must_use]
+    pub fn is_unaware_of(&self, yielded: &Yielded) -> bool {
+        let primary = self.index.group_of(yielded.address);
+        let group = primary.and_then(|primary| self.groups.get(primary));
+        group.is_some_and(|group| {
+            let is_holder = group.view.holder == self.node && group.usurped.is_none();
+            let beaten = yielded.order.beats(Order::of_holder(group.view.epoch));
+            is_holder && beaten && group.fence.is_none()
+        })
+    }
+
     /// An answer was heard.
     pub fn heard(&mut self, heard: Heard, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
