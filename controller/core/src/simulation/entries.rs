@@ -8,7 +8,7 @@ use lightship_abi::order::Order;
 use super::event::ForAgent;
 use super::kernel::{Entry, Key, Tombstone};
 use super::world::World;
-use super::{MS, Micros, SECOND};
+use super::{MS, Micros, SECOND, Without};
 use crate::timing::beat_interval;
 use crate::watch::Yielded;
 
@@ -84,7 +84,9 @@ impl World {
                 address: key.0,
                 order: left.order,
             };
-            if told.get(&key) == Some(&left) && !self.watch(node).is_unaware_of(&yielded) {
+            let is_told_again = self.without != Without::Inheritance;
+            let is_news = told.get(&key) != Some(&left);
+            if !is_news && !(is_told_again && self.watch(node).is_unaware_of(&yielded)) {
                 continue;
             }
             let actions = self.watch(node).yielded(yielded, now);

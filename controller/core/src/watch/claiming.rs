@@ -126,8 +126,7 @@ impl Watch {
             }
             Some(Claim::Listening { until, .. }) if now >= until => {
                 let rank = u32::try_from(place).unwrap_or(u32::MAX - 1) + 1;
-                let fence = group.fence.map(|fence| fence.order);
-                let epoch = beating(Order::of_holder(group.view.epoch), fence);
+                let epoch = next_epoch(group);
                 group.claim = None;
                 self.usurp(primary, group, Order { epoch, rank }, now);
                 self.chase(group.view.holder.clone(), primary.clone());
@@ -247,7 +246,7 @@ impl Watch {
             }
             (ClaimAnswer::Unreachable, Some((at, _)), Some(place)) => {
                 if now - at < API_PATIENCE && group.suspected.is_some() {
-                    actions.push(claim(primary, &group, group.view.epoch + 1));
+                    actions.push(claim(primary, &group, next_epoch(&group)));
                 } else {
                     group.claim = Some(listening(place, now));
                 }
@@ -312,7 +311,13 @@ fn ask_server(
         at: now,
         silent: suspected.since,
     });
-    actions.push(claim(primary, group, group.view.epoch + 1));
+    actions.push(claim(primary, group, next_epoch(group)));
+}
+
+/// The epoch of a claim that beats all that is known.
+fn next_epoch(group: &Group) -> u32 {
+    let known = group.fence.map(|fence| fence.order).or(group.outdone);
+    beating(Order::of_holder(group.view.epoch), known)
 }
 
 /// Each rank listens for those before it.

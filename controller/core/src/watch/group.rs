@@ -35,6 +35,8 @@ pub(super) struct Group {
     pub(super) leaving: Option<Leaving>,
     pub(super) usurped: Option<Usurped>,
     pub(super) fence: Option<Fence>,
+    /// The claim by which this node gave up what it held by rank: who takes the address next has to beat it.
+    pub(super) outdone: Option<Order>,
     pub(super) suspected: Option<Suspected>,
     pub(super) claim: Option<Claim>,
     /// Whom this node took it from, and since when that one was silent; until the claim's answer is heard.
@@ -134,6 +136,7 @@ impl Group {
             leaving: None,
             usurped: None,
             fence: None,
+            outdone: None,
             suspected: None,
             claim: None,
             won: None,

@@ -188,9 +188,8 @@ impl Watch {
             }
         }
         let own = Order::of_holder(view.epoch);
-        if group.fence.is_some_and(|fence| !fence.order.beats(own)) {
-            group.fence = None;
-        }
+        group.fence = group.fence.filter(|fence| fence.order.beats(own));
+        group.outdone = group.outdone.filter(|outdone| outdone.beats(own));
         group
     }
 
@@ -238,6 +237,7 @@ impl Watch {
             Part::Leaver => group.leaving = None,
             Part::Usurper if group.usurped.is_some_and(|one| yielded.order.beats(one.order)) => {
                 group.usurped = None;
+                group.outdone = Some(yielded.order);
                 is_news = true;
             }
             Part::Usurper => {}

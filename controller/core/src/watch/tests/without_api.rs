@@ -99,4 +99,11 @@ fn a_higher_claim_wins() {
     assert_eq!(scene.part(0), Some(Part::Usurper));
     scene.yielded(0, 3, Order { epoch: 5, rank: 1 });
     assert_eq!(scene.answers(), []);
+    // Whom the lease names is back, and dies again: who heard that claim goes beyond it.
+    scene.alive.insert(2);
+    scene.pass(3000);
+    scene.alive.remove(&2);
+    unreachable(&mut scene, 4000);
+    let order = Order { epoch: 6, rank: 2 };
+    assert_eq!(scene.answers(), [(group(0), Part::Usurper, order)]);
 }
