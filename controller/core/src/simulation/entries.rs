@@ -85,8 +85,8 @@ impl World {
                 order: left.order,
             };
             let is_told_again = self.without != Without::Inheritance;
-            let is_news = told.get(&key) != Some(&left);
-            if !is_news && !(is_told_again && self.watch(node).is_unaware_of(&yielded)) {
+            let is_lost = is_told_again && self.watch(node).is_unaware_of(&yielded);
+            if told.get(&key) == Some(&left) && !is_lost {
                 continue;
             }
             let actions = self.watch(node).yielded(yielded, now);
