@@ -78,7 +78,7 @@ pub(super) struct Fence {
 impl Fence {
     /// Whether no order of ours can beat the claim.
     pub(super) fn is_absurd(&self, epoch: u32) -> bool {
-        self.order.epoch > epoch.saturating_add(ABSURD_LEAD)
+        is_absurd(self.order, epoch)
     }
 
     /// The claim came again, or a lower one: the kernel believes only what is read from now on.
@@ -99,6 +99,11 @@ impl Fence {
         }
         self.api = Api::Confirmed(read);
     }
+}
+
+/// Whether a claim is further ahead of a lease in this epoch than any that is not forged.
+pub(super) fn is_absurd(order: Order, epoch: u32) -> bool {
+    order.epoch > epoch.saturating_add(ABSURD_LEAD)
 }
 
 /// Whether the API server had its say.

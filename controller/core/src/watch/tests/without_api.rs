@@ -92,18 +92,33 @@ fn who_holds_by_rank_answers_until_whom_the_lease_names_does() {
     assert_eq!(scene.answers(), []);
 }
 
-#[test]
-fn a_higher_claim_wins() {
+/// By which order this node goes again that yielded to such a claim while it held by rank.
+fn after_yielding_to(claim: Order) -> Vec<(ServiceId, Part, Order)> {
     let mut scene = alone(&[3, 1]);
     unreachable(&mut scene, 3500);
     assert_eq!(scene.part(0), Some(Part::Usurper));
-    scene.yielded(0, 3, Order { epoch: 5, rank: 1 });
+    scene.yielded(0, 3, claim);
     assert_eq!(scene.answers(), []);
-    // Whom the lease names is back, and dies again: who heard that claim goes beyond it.
+    // Whom the lease names is back, and dies again.
     scene.alive.insert(2);
     scene.pass(3000);
     scene.alive.remove(&2);
     unreachable(&mut scene, 4000);
+    scene.answers()
+}
+
+#[test]
+fn a_higher_claim_wins_and_the_next_goes_beyond_it() {
     let order = Order { epoch: 6, rank: 2 };
-    assert_eq!(scene.answers(), [(group(0), Part::Usurper, order)]);
+    let again = after_yielding_to(Order { epoch: 5, rank: 1 });
+    assert_eq!(again, [(group(0), Part::Usurper, order)]);
+}
+
+#[test]
+fn a_forged_claim_drives_no_epoch_up() {
+    let order = Order { epoch: 5, rank: 2 };
+    for epoch in [4_000_000, u32::MAX] {
+        let again = after_yielding_to(Order { epoch, rank: 1 });
+        assert_eq!(again, [(group(0), Part::Usurper, order)]);
+    }
 }
