@@ -31,6 +31,14 @@ metadata: {name: full}
 spec: {policyName: full, validationActions: [Deny]}
 ";
 
+/// Waits until the lease names another holder.
+fn lease_leaves(scene: &Scene, old: &str) -> Result<()> {
+    eventually("the lease to name the new holder", PATIENCE, || {
+        ensure!(scene.holder(0)? != old, "it names {old}");
+        Ok(())
+    })
+}
+
 #[test]
 fn a_node_that_crashes_while_no_operator_lives_is_replaced() -> Result<()> {
     let scene = Scene::up("no-operator", Plan::default())?;
@@ -43,10 +51,7 @@ fn a_node_that_crashes_while_no_operator_lives_is_replaced() -> Result<()> {
     watching.answered_by_others(&old)?;
     watching.mark("the operator is back");
     scene.operator(Action::Start, 1)?;
-    eventually("the lease to name the new holder", PATIENCE, || {
-        ensure!(scene.holder(0)? != old, "it names {old}");
-        Ok(())
-    })?;
+    lease_leaves(&scene, &old)?;
     watching.for_a_while(Duration::from_secs(20));
     let seen = watching.finish()?;
     seen.silent_less_than(SOON, start)?;
@@ -82,10 +87,7 @@ fn nobody_notices_a_minute_without_the_api_and_a_holder_that_dies_in_it_is_repla
     watching.for_a_while(Duration::from_secs(20));
     watching.mark("the API server goes on");
     scene.api(Action::Thaw)?;
-    eventually("the lease to name the new holder", PATIENCE, || {
-        ensure!(scene.holder(0)? != old, "it names {old}");
-        Ok(())
-    })?;
+    lease_leaves(&scene, &old)?;
     watching.for_a_while(Duration::from_secs(10));
     let seen = watching.finish()?;
     seen.silent_less_than(SOON, crashed)?;
@@ -168,10 +170,7 @@ fn a_node_that_crashes_while_the_api_server_only_reads_is_replaced() -> Result<(
     watching.answered_by_others(&old)?;
     let written = watching.mark("leases can be written again");
     scene.kubectl(&["delete", "validatingadmissionpolicybinding", "full"])?;
-    eventually("the lease to name the new holder", PATIENCE, || {
-        ensure!(scene.holder(0)? != old, "it names {old}");
-        Ok(())
-    })?;
+    lease_leaves(&scene, &old)?;
     watching.for_a_while(Duration::from_secs(20));
     let seen = watching.finish()?;
     seen.silent_less_than(PASSED_OVER, start)?;

@@ -138,15 +138,11 @@ impl Watch {
                     now,
                 ));
             }
-            Some(Claim::Listening { until, next_ask }) if now >= next_ask => {
+            Some(Claim::Listening { ref mut next_ask, .. } | Claim::Asking { ref mut next_ask, .. })
+                if now >= *next_ask =>
+            {
+                *next_ask = *next_ask + ASK_INTERVAL;
                 self.ask_all(group, actions);
-                let next_ask = next_ask + ASK_INTERVAL;
-                group.claim = Some(Claim::Listening { until, next_ask });
-            }
-            Some(Claim::Asking { until, next_ask }) if now >= next_ask => {
-                self.ask_all(group, actions);
-                let next_ask = next_ask + ASK_INTERVAL;
-                group.claim = Some(Claim::Asking { until, next_ask });
             }
             _ => {}
         }

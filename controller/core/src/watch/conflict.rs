@@ -57,8 +57,8 @@ impl Contest {
 
     /// Whether nothing of it matters any more.
     fn is_over(&self, now: Instant) -> bool {
-        let mut last = self.defended.iter().chain(self.told.iter().map(|(_, at)| at));
-        self.owed.is_none() && last.all(|last| is_past(*last, now))
+        // Nobody is told of later than it was defended, or is owed to be.
+        self.owed.is_none() && self.defended.is_none_or(|last| is_past(last, now))
     }
 }
 
