@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
-use crate::leases::Kept;
+use crate::leases::Leases;
 use crate::succession::{Claim, Standing};
 
 /// How long a claim waits for an answer at first, and twice as long each time that it is passed over.
@@ -131,10 +131,13 @@ impl Arbiter {
         }
     }
 
-    /// Carries out a claim on a lease as it was last seen, which is read where it was not kept.
-    pub(crate) async fn claim(self, claim: Claim, kept: Kept) -> Claimed {
+    /// Carries out a claim on a lease as it was last seen when it is the claim's turn, which is read where it was not kept.
+    pub(crate) async fn claim(self, claim: Claim, leases: &Leases) -> Claimed {
         let Some(_permit) = self.turn().await else {
             return claimed(claim, ClaimAnswer::Unreachable, None);
+        };
+        let Some(kept) = leases.get(&claim.primary) else {
+            return claimed(claim, ClaimAnswer::Lost, None);
         };
         let name = &kept.version.name;
         let mut lease = kept.lease.map(|lease| *lease);

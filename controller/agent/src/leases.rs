@@ -2,6 +2,7 @@
 //! another. In a large cluster most leases are other nodes' business, and every agent knows all of them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -66,62 +67,70 @@ impl Kept {
     }
 }
 
-/// Every service lease.
+/// Every service lease; whoever has a clone sees what the others see.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leases(Arc<Mutex<Seen>>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Leases {
+struct Seen {
     kept: BTreeMap<ServiceId, Kept>,
     /// Those deleted of late: an answer that was under way meanwhile does not bring one back.
     deleted: BTreeMap<ServiceId, (Version, Instant)>,
 }
 
 impl Leases {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.kept.len()
+        self.seen().kept.len()
     }
 
     /// Whose leases they are.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceId> {
-        self.kept.keys()
+    pub(crate) fn services(&self) -> Vec<ServiceId> {
+        self.seen().kept.keys().cloned().collect()
     }
 
     /// The lease of a service.
-    pub(crate) fn get(&self, service: &ServiceId) -> Option<&Kept> {
-        self.kept.get(service)
+    pub(crate) fn get(&self, service: &ServiceId) -> Option<Kept> {
+        self.seen().kept.get(service).cloned()
+    }
+
+    /// Which version of a service's lease was seen.
+    pub(crate) fn version(&self, service: &ServiceId) -> Option<Version> {
+        self.seen().kept.get(service).map(|kept| kept.version.clone())
     }
 
     /// Whether a later version is known, or that it was deleted: answers to requests and watches overtake each other.
     pub(crate) fn knows_better(&self, service: &ServiceId, version: &Version) -> bool {
-        let deleted = self.deleted.get(service);
-        let known = self.kept.get(service);
+        let seen = self.seen();
+        let deleted = seen.deleted.get(service);
+        let known = seen.kept.get(service);
         deleted.is_some_and(|(deleted, _)| deleted.uid == version.uid)
             || known.is_some_and(|known| version.is_older_than(&known.version))
     }
 
     /// Keeps a lease; `binding` is what it says, if it can be read.
-    pub(crate) fn keep(
-        &mut self,
-        service: ServiceId,
-        lease: Lease,
-        binding: Option<&Binding>,
-        node: &NodeName,
-    ) {
+    pub(crate) fn keep(&self, service: ServiceId, lease: Lease, binding: Option<&Binding>, node: &NodeName) {
         let mut kept = Kept::whole(lease);
         if binding.is_some_and(|binding| !has_part(binding, node)) {
             kept.lease = None;
         }
-        self.kept.insert(service, kept);
+        self.seen().kept.insert(service, kept);
     }
 
     /// A lease is gone.
-    pub(crate) fn forget(&mut self, service: &ServiceId) {
-        self.kept.remove(service);
+    pub(crate) fn forget(&self, service: &ServiceId) {
+        self.seen().kept.remove(service);
     }
 
     /// A lease was seen to be deleted.
-    pub(crate) fn delete(&mut self, service: ServiceId, version: Version, now: Instant) {
-        self.deleted.retain(|_, (_, at)| now - *at < LATENESS);
-        self.deleted.insert(service, (version, now));
+    pub(crate) fn delete(&self, service: ServiceId, version: Version, now: Instant) {
+        let mut seen = self.seen();
+        seen.deleted.retain(|_, (_, at)| now - *at < LATENESS);
+        seen.deleted.insert(service, (version, now));
     }
 }
 
@@ -132,7 +141,7 @@ fn has_part(binding: &Binding, node: &NodeName) -> bool {
 #[cfg(test)]
 mod tests {
     use lightship_core::watch::ReadAnswer;
-    use lightship_edge::watch::Seen;
+    use lightship_edge::watch;
 
     use super::*;
     use crate::reading::{Known, Read};
@@ -146,8 +155,8 @@ mod tests {
     /// What a node answers for after its lease was deleted, once an answer of before arrives.
     fn answers_after(deleted: &Lease, late: Lease, after: u64) -> usize {
         let mut standing = Standing::new("node-1".into(), BTreeMap::new());
-        standing.observe_leases(Seen::Listed(vec![held("web", 5)]), seconds(0));
-        standing.observe_leases(Seen::Deleted(Box::new(deleted.clone())), seconds(1));
+        standing.observe_leases(watch::Seen::Listed(vec![held("web", 5)]), seconds(0));
+        standing.observe_leases(watch::Seen::Deleted(Box::new(deleted.clone())), seconds(1));
         assert_eq!(standing.answers().count(), 0);
         let read = Read {
             started: seconds(0),
@@ -173,11 +182,11 @@ mod tests {
 
     #[test]
     fn who_was_deleted_is_not_remembered_for_ever() {
-        let mut leases = Leases::default();
+        let leases = Leases::default();
         for (name, at) in [("a", 0), ("b", 30), ("c", 61)] {
             leases.delete(group(name), Version::of(&held(name, 1)), seconds(at));
         }
-        assert_eq!(leases.deleted.len(), 2);
+        assert_eq!(leases.seen().deleted.len(), 2);
     }
 
     #[test]
@@ -191,7 +200,7 @@ mod tests {
             ("node-2", Some(&binding), false),
             ("node-2", None, true),
         ] {
-            let mut leases = Leases::default();
+            let leases = Leases::default();
             leases.keep(group("web"), held("web", 1), says, &node.into());
             let kept = leases.get(&group("web")).unwrap();
             assert_eq!(kept.lease.is_some(), is_whole, "{node}, {says:?}");

@@ -202,13 +202,10 @@ impl Node {
         let mut span = self
             .traces
             .claim(&claim.primary, &claim.holder, evidence, members, now);
-        let Some(lease) = self.standing.lease(&claim.primary) else {
-            return;
-        };
         let claim = claim.traced(span.context());
-        let arbiter = self.arbiter.clone();
+        let (arbiter, leases) = (self.arbiter.clone(), self.standing.leases());
         self.requests.spawn(async move {
-            let claimed = arbiter.claim(claim, lease).await;
+            let claimed = arbiter.claim(claim, &leases).await;
             Traces::claim_answered(&mut span, claimed.answer);
             Answered::Claim(Box::new(claimed))
         });

@@ -19,7 +19,7 @@ use lightship_edge::watch::{Seen, forget_managers};
 use tracing::warn;
 
 use crate::api::Claimed;
-use crate::leases::{Kept, Leases, Version};
+use crate::leases::{Leases, Version};
 use crate::reading::{Known, Read};
 
 /// Bindings, members and this node's part in them.
@@ -90,16 +90,16 @@ impl Standing {
         std::mem::take(&mut self.actions)
     }
 
-    /// The lease that a claim goes to, if it is still known.
-    pub(crate) fn lease(&self, primary: &ServiceId) -> Option<Kept> {
-        self.leases.get(primary).cloned()
+    /// The leases as they are seen from now on.
+    pub(crate) fn leases(&self) -> Leases {
+        self.leases.clone()
     }
 
     /// The leases of these groups, and how many there are of all.
     pub(crate) fn leases_of(&self, groups: &BTreeSet<ServiceId>) -> (Known, usize) {
         let known = groups.iter().filter_map(|primary| {
-            let kept = self.leases.get(primary)?;
-            Some((primary.clone(), kept.version.clone()))
+            let version = self.leases.version(primary)?;
+            Some((primary.clone(), version))
         });
         (known.collect(), self.leases.count())
     }
@@ -123,7 +123,11 @@ impl Standing {
             self.leases
                 .delete(lease::bound_service(lease), Version::of(lease), now);
         }
-        let known = self.leases.services().cloned();
+        let known = if seen.is_everything() {
+            self.leases.services()
+        } else {
+            vec![]
+        };
         let difference = seen.difference(known, lease::bound_service);
         let mut touched = BTreeSet::new();
         for lease in difference.applied {
@@ -146,7 +150,7 @@ impl Standing {
         }
         for (service, known) in read.gone {
             // One that was written meanwhile is another.
-            if self.leases.get(&service).map(|kept| &kept.version) == Some(&known) {
+            if self.leases.version(&service).as_ref() == Some(&known) {
                 self.leases.forget(&service);
                 touched.extend(self.groups.set(service, None));
             }

@@ -276,7 +276,7 @@ impl Operator {
             for count in world.take_counts() {
                 self.metrics.count(&count);
             }
-            for (notes, regarding) in world.take_tales() {
+            for (notes, regarding) in world.take_tales(start) {
                 telling.add(notes, regarding);
             }
             self.metrics.decided(clock.now() - start);

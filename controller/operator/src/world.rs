@@ -214,6 +214,7 @@ impl World {
             self.cluster.steadiness.next_deadline(now),
             self.placements.next_deadline(),
             self.stories.next_deadline(),
+            self.stories.wave_end(now).filter(|_| !self.tales.is_empty()),
             self.strangers.next_deadline(),
             expiry,
         ];
@@ -250,8 +251,12 @@ impl World {
         self.writes(now, most)
     }
 
-    /// What happened that no write stands for, and about whom it is to be told.
-    pub(crate) fn take_tales(&mut self) -> Vec<Tale> {
+    /// What happened that no write stands for, and about whom it is to be told; nothing yet while many bindings are being
+    /// claimed.
+    pub(crate) fn take_tales(&mut self, now: Instant) -> Vec<Tale> {
+        if self.stories.wave_end(now).is_some() {
+            return vec![];
+        }
         std::mem::take(&mut self.tales)
     }
 

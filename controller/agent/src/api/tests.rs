@@ -18,12 +18,19 @@ fn name(number: usize) -> String {
     format!("web-{number}")
 }
 
+/// A lease as an agent sees it.
+fn see(leases: &Leases, lease: Lease) {
+    let service = lightship_edge::lease::bound_service(&lease);
+    leases.keep(service, lease, None, &"node-2".into());
+}
+
 /// So many claims at once, each of another group.
 fn claims(arbiter: &Arbiter, count: usize) -> impl Iterator<Item = impl Future<Output = Claimed>> {
-    (0..count).map(name).map(|service| {
-        arbiter
-            .clone()
-            .claim(claim(&service), Kept::whole(held(&service, 1)))
+    let leases = Leases::default();
+    (0..count).map(name).map(move |service| {
+        see(&leases, held(&service, 1));
+        let (arbiter, leases) = (arbiter.clone(), leases.clone());
+        async move { arbiter.claim(claim(&service), &leases).await }
     })
 }
 
@@ -53,13 +60,39 @@ async fn while_others_are_answered_a_claim_waits_for_its_turn() {
 #[tokio::test]
 async fn a_lease_that_is_not_kept_is_read_before_it_is_claimed() {
     let server = Server::with(["web".to_owned()]);
-    let kept = Kept {
-        lease: None,
-        ..Kept::whole(held("web", 1))
-    };
-    let claimed = server.arbiter().claim(claim("web"), kept).await;
+    let leases = Leases::default();
+    let lease = held("web", 1);
+    let binding = lightship_edge::lease::binding(&lease).unwrap();
+    leases.keep(group("web"), lease, Some(&binding), &"node-2".into());
+    let claimed = server.arbiter().claim(claim("web"), &leases).await;
     assert_eq!(claimed.answer, ClaimAnswer::Won);
     assert_eq!(server.asked(), (2, 0), "a read and a write");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_while_another_claimed_or_the_lease_went_asks_for_nothing() {
+    let names = ["claimed", "gone"];
+    let server = Server::with((0..MOST_CLAIMS).map(name).chain(names.map(str::to_owned)));
+    let arbiter = server.clone().slow(CLAIM_DEADLINE / 2).arbiter();
+    let leases = Leases::default();
+    for name in names {
+        see(&leases, held(name, 1));
+    }
+    let late = names.map(|name| {
+        let (arbiter, leases) = (arbiter.clone(), leases.clone());
+        async move { arbiter.claim(claim(name), &leases).await.answer }
+    });
+    let meanwhile = async {
+        tokio::time::sleep(CLAIM_DEADLINE / 4).await;
+        let mut claimed = held("claimed", 2);
+        claimed.spec.get_or_insert_default().holder_identity = Some("node-3".to_owned());
+        see(&leases, claimed);
+        leases.forget(&group("gone"));
+    };
+    let others = futures::future::join_all(claims(&arbiter, MOST_CLAIMS));
+    let (_, late, ()) = futures::join!(others, futures::future::join_all(late), meanwhile);
+    assert_eq!(late, [ClaimAnswer::Lost; 2]);
+    assert_eq!(server.asked(), (MOST_CLAIMS, 0), "the others' writes");
 }
 
 /// Sixty claims at once, of which the server passes over so many requests of the first; what became of that one, and after how

@@ -72,9 +72,15 @@ impl Watch {
                 .is_some_and(|heard| heard >= missed && now - heard <= WITNESS_LASTS)
     }
 
-    /// Takes the next step in every group where one is due.
+    /// Takes the next step in every group where one is due. Who stands behind others begins where they come to last: where many
+    /// bindings are to be claimed it helps them, and does not try for the very ones that are being claimed.
     pub(super) fn pursue(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        for primary in self.busy.clone() {
+        let stands_behind = |primary: &ServiceId| {
+            let group = self.groups.get(primary);
+            group.and_then(|group| group.view.place_of(&self.node)) > Some(0)
+        };
+        let (behind, first): (Vec<_>, Vec<_>) = self.busy.iter().cloned().partition(stands_behind);
+        for primary in first.into_iter().chain(behind.into_iter().rev()) {
             let Some(mut group) = self.groups.remove(&primary) else {
                 continue;
             };

@@ -27,6 +27,12 @@ const AFTER_CLAIM: Duration = Duration::from_secs(2);
 /// How long a takeover waits for the claimant's own account of it, which comes with its next heartbeat.
 const PATIENCE: Duration = Duration::from_secs(7);
 
+/// While one takeover follows another within this time, nothing is told: the API server is the claimants' first.
+const LULL: Duration = Duration::from_millis(200);
+
+/// What is to be told waits no longer than this for takeovers to end.
+const LONGEST_WAVE: Duration = Duration::from_secs(5);
+
 /// Something to be counted.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Count {
@@ -62,11 +68,37 @@ pub(super) struct Stories {
     /// The run of each node's agent and its latest finding that was told.
     heard: BTreeMap<NodeName, (String, u64)>,
     pub(super) counts: Vec<Count>,
+    /// The takeovers that follow each other closely.
+    wave: Option<Wave>,
+}
+
+/// The first and the last of takeovers that follow each other closely.
+#[derive(Clone, Copy, Debug)]
+struct Wave {
+    first: Instant,
+    last: Instant,
+}
+
+impl Wave {
+    fn end(&self) -> Instant {
+        (self.last + LULL).min(self.first + LONGEST_WAVE)
+    }
 }
 
 impl Stories {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.untold.iter().map(|(until, ..)| *until).min()
+    }
+
+    /// Until when nothing is told, because many bindings are being claimed.
+    pub(super) fn wave_end(&self, now: Instant) -> Option<Instant> {
+        self.wave.map(|wave| wave.end()).filter(|end| now < *end)
+    }
+
+    fn takeover_seen(&mut self, now: Instant) {
+        let followed = self.wave.filter(|wave| now < wave.last + LULL);
+        let first = followed.map_or(now, |wave| wave.first);
+        self.wave = Some(Wave { first, last: now });
     }
 
     /// The findings that were not told yet. What is there when an agent is first seen was told by an earlier operator.
@@ -125,6 +157,7 @@ impl World {
     }
 
     fn taken_over(&mut self, takeover: Takeover, addresses: Vec<IpAddr>, now: Instant) {
+        self.stories.takeover_seen(now);
         let accounts = &mut self.stories.accounts;
         accounts.retain(|(until, ..)| *until > now);
         match accounts.iter().position(|(_, one, _)| *one == takeover) {

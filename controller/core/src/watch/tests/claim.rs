@@ -34,6 +34,23 @@ fn the_second_standby_leaves_the_first_its_time() {
 }
 
 #[test]
+fn who_stands_behind_another_begins_where_that_one_comes_to_last() {
+    let claimed = |standbys: &[u8], wait: u64| {
+        let mut scene = Scene::new();
+        for number in 0..3 {
+            scene.lease(number, 2, 4, standbys);
+        }
+        scene.pass(3000);
+        scene.alive.remove(&2);
+        scene.pass(360 + wait);
+        let claims = scene.claims().into_iter();
+        claims.map(|(_, number, _)| number).collect::<Vec<_>>()
+    };
+    assert_eq!(claimed(&[1, 3], 0), [0, 1, 2]);
+    assert_eq!(claimed(&[3, 1], 250), [2, 1, 0]);
+}
+
+#[test]
 fn who_won_answers_tells_and_chases() {
     let mut scene = suspecting(&[1, 3]);
     scene.claims();

@@ -35,6 +35,7 @@ fn a_claim_is_adopted_without_a_word_against_it_and_told_with_the_claimants_figu
         "number": 1, "service": {"namespace": "default", "name": "a"},
         "saw": {"kind": "claimed", "from": deposed, "silenceMs": 312, "arbiter": "lease"},
     }]);
+    scene.pass(200);
     scene.beat(&claimant, &finding);
     let expected = format!(
         "Moved: Node {claimant} answers for 192.0.2.7 instead of {deposed}: {deposed} fell silent, {claimant} took \
@@ -46,6 +47,40 @@ fn a_claim_is_adopted_without_a_word_against_it_and_told_with_the_claimants_figu
     let counts = scene.world.take_counts();
     let took = Count::TookOver(Duration::from_millis(312));
     assert_eq!(counts, [Count::Moved("claimed"), Count::Moved("follows"), took]);
+}
+
+#[test]
+fn while_bindings_are_claimed_one_after_the_other_nothing_is_told_for_some_seconds_at_most() {
+    let named = |number: usize| (format!("s{number}"), [format!("192.0.2.{number}")]);
+    let named: Vec<_> = (0..52).map(named).collect();
+    let addresses: Vec<_> = named
+        .iter()
+        .map(|(_, one)| one.each_ref().map(String::as_str))
+        .collect();
+    let services = named.iter().zip(&addresses);
+    let services: Vec<(&str, &[&str])> = services
+        .map(|((name, _), one)| (name.as_str(), &one[..]))
+        .collect();
+    let mut scene = Scene::new(&services);
+    let claimed = |scene: &mut Scene, number: usize| {
+        let (deposed, claimant) = scene.claim(&named[number].0);
+        let finding = json!([{
+            "number": number + 1, "service": {"namespace": "default", "name": named[number].0},
+            "saw": {"kind": "claimed", "from": deposed, "silenceMs": 312, "arbiter": "lease"},
+        }]);
+        scene.beat(&claimant, &finding);
+    };
+    claimed(&mut scene, 0);
+    scene.pass(199);
+    assert_eq!(scene.told().len(), 0);
+    scene.pass(1);
+    assert_eq!(scene.told().len(), 1, "one alone is told at once");
+    for number in 1..=50 {
+        assert_eq!(scene.told().len(), 0, "after {} ms", 100 * (number - 1));
+        claimed(&mut scene, number);
+        scene.pass(100);
+    }
+    assert_eq!(scene.told().len(), 50, "five seconds have passed");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn who_comes_meanwhile_is_told_why_it_waits_and_served_once_ours_is_back() {
     let tally = world.tally();
     assert_eq!((tally.replaced, tally.waiting), (1, [(Kind::Frozen, 1)].into()));
     let told: Vec<_> = world
-        .take_tales()
+        .take_tales(at(1000))
         .into_iter()
         .flat_map(|(notes, _)| notes)
         .collect();
@@ -198,7 +198,7 @@ fn each_of_both_changes_is_told_once() {
     for standing in [replaced(), replaced(), Standing::Ours, Standing::Ours] {
         stands(&mut world, standing, at(1000));
     }
-    let tales = world.take_tales().into_iter();
+    let tales = world.take_tales(at(1000)).into_iter();
     let told: Vec<_> = tales
         .flat_map(|(notes, _)| notes)
         .map(|note| note.reason)

@@ -244,7 +244,7 @@ impl Scene {
     }
 
     pub(super) fn told(&mut self) -> Vec<String> {
-        let tales = self.world.take_tales().into_iter();
+        let tales = self.world.take_tales(self.instant()).into_iter();
         tales
             .flat_map(|(notes, _)| notes)
             .map(|note| format!("{}: {}", note.reason, note.message))
