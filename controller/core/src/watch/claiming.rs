@@ -20,34 +20,42 @@ use crate::time::Instant;
 const WITNESS_LASTS: std::time::Duration = std::time::Duration::from_millis(1500);
 
 impl Watch {
-    /// Judges the silences: whose groups may be claimed.
+    /// Judges the silences: whose groups may be claimed. A node's death is the silence of many groups, and most looks at it find
+    /// nothing new: only what changed is touched.
     pub(super) fn suspect(&mut self, now: Instant) {
-        let mut suspected: BTreeMap<ServiceId, Instant> = BTreeMap::new();
+        let silent = self.silent(now);
+        let is_suspected = |primary: &ServiceId| {
+            let group = self.groups.get(primary);
+            group.is_some_and(|group| group.suspected.is_some())
+        };
+        let cleared = self.busy.iter().filter(|one| !silent.contains_key(one));
+        let cleared: Vec<ServiceId> = cleared.filter(|one| is_suspected(one)).cloned().collect();
+        let raised = silent.iter().filter(|(one, _)| !is_suspected(one));
+        let raised: Vec<(ServiceId, Instant)> = raised.map(|(one, since)| ((*one).clone(), *since)).collect();
+        for primary in cleared {
+            self.change(&primary, |group| group.suspected = None);
+        }
+        for (primary, since) in raised {
+            let confirmed = now;
+            self.change(&primary, |group| {
+                group.suspected = Some(Suspected { since, confirmed })
+            });
+        }
+    }
+
+    /// The groups whose holders are silent while a witness is not, and since when.
+    fn silent(&self, now: Instant) -> BTreeMap<&ServiceId, Instant> {
+        let mut silent = BTreeMap::new();
         for (station, pair) in &self.probing.pairs {
             let Some(silence) = pair.silence().filter(|_| station.purpose == Purpose::Watch) else {
                 continue;
             };
-            if !self.is_witnessed(silence, now) {
-                continue;
+            if self.is_witnessed(silence, now) {
+                let groups = pair.silenced(silence).filter_map(|one| self.index.group_of(one));
+                silent.extend(groups.map(|primary| (primary, silence.since)));
             }
-            let groups = pair.silenced(silence).filter_map(|one| self.index.group_of(one));
-            suspected.extend(groups.map(|primary| (primary.clone(), silence.since)));
         }
-        let known = self
-            .busy
-            .iter()
-            .filter(|primary| !suspected.contains_key(*primary));
-        for primary in known.cloned().collect::<Vec<_>>() {
-            self.change(&primary, |group| group.suspected = None);
-        }
-        for (primary, since) in suspected {
-            self.change(&primary, |group| {
-                group.suspected.get_or_insert(Suspected {
-                    since,
-                    confirmed: now,
-                });
-            });
-        }
+        silent
     }
 
     pub(super) fn change(&mut self, primary: &ServiceId, change: impl FnOnce(&mut Group)) {
@@ -75,11 +83,17 @@ impl Watch {
     /// Takes the next step in every group where one is due. Who stands behind others begins where they come to last: where many
     /// bindings are to be claimed it helps them, and does not try for the very ones that are being claimed.
     pub(super) fn pursue(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let stands_behind = |primary: &ServiceId| {
-            let group = self.groups.get(primary);
-            group.and_then(|group| group.view.place_of(&self.node)) > Some(0)
-        };
-        let (behind, first): (Vec<_>, Vec<_>) = self.busy.iter().cloned().partition(stands_behind);
+        let (mut first, mut behind) = (vec![], vec![]);
+        for primary in &self.busy {
+            let Some(group) = self.groups.get(primary) else {
+                continue;
+            };
+            let place = group.view.place_of(&self.node);
+            if group.is_due(place, now) {
+                let turn = if place > Some(0) { &mut behind } else { &mut first };
+                turn.push(primary.clone());
+            }
+        }
         for primary in first.into_iter().chain(behind.into_iter().rev()) {
             let Some(mut group) = self.groups.remove(&primary) else {
                 continue;

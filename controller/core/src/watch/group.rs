@@ -181,6 +181,13 @@ impl Group {
         };
         [leaving, fence, usurped, claim].into_iter().flatten().min()
     }
+
+    /// Whether something is to be done here, of which a claim that nothing speaks for any more is part.
+    pub(super) fn is_due(&self, place: Option<usize>, now: Instant) -> bool {
+        let is_idle = matches!(self.claim, None | Some(Claim::Asked { .. }));
+        let has_lapsed = !is_idle && self.suspected.zip(place).is_none();
+        has_lapsed || self.next(place).is_some_and(|next| next <= now)
+    }
 }
 
 /// When the standby at a place claims from a suspected holder.
