@@ -212,7 +212,11 @@ impl Watch {
             match fence.api {
                 Api::Unasked => actions.push(read(primary)),
                 Api::Away if absurd => actions.push(read(primary)),
-                // The read itself confirms what no order could: `Answer::confirmed` says so.
+                // The read itself confirms what no order could, `Answer::confirmed` says so: unless an order could beat another
+                // claim, whose node may answer by it again.
+                Api::Confirmed(_) if absurd && let Some(outdone) = group.outdone => {
+                    actions.push(claim(primary, group, outdone.epoch + 1));
+                }
                 Api::Confirmed(read) if absurd => {
                     if next.resumed != Some(read) {
                         next.resumed = Some(read);

@@ -35,7 +35,7 @@ pub(super) struct Group {
     pub(super) leaving: Option<Leaving>,
     pub(super) usurped: Option<Usurped>,
     pub(super) fence: Option<Fence>,
-    /// The claim by which this node gave up what it held by rank: who takes the address next has to beat it.
+    /// The highest claim that this node gave way to and that an order can beat: who takes the address next has to beat it.
     pub(super) outdone: Option<Order>,
     pub(super) suspected: Option<Suspected>,
     pub(super) claim: Option<Claim>,
@@ -180,6 +180,14 @@ impl Group {
                 .map(|(suspected, place)| due(suspected, place)),
         };
         [leaving, fence, usurped, claim].into_iter().flatten().min()
+    }
+
+    /// A claim was heard that beats what this node answers by.
+    pub(super) fn give_way_to(&mut self, order: Order) {
+        let known = self.outdone;
+        if !is_absurd(order, self.view.epoch) && known.is_none_or(|known| order.beats(known)) {
+            self.outdone = Some(order);
+        }
     }
 
     /// Whether something is to be done here, of which a claim that nothing speaks for any more is part.

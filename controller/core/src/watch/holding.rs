@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lightship_abi::order::Order;
 
-use super::group::{Api, Claim, Fence, Group, LOOK_INTERVAL, Leaving, Usurped, is_absurd};
+use super::group::{Api, Claim, Fence, Group, LOOK_INTERVAL, Leaving, Usurped};
 use super::view::{GroupView, Target};
 use super::{Action, Heard, Watch, Yielded};
 use crate::finding::Sight;
@@ -237,7 +237,7 @@ impl Watch {
             Part::Leaver => group.leaving = None,
             Part::Usurper if group.usurped.is_some_and(|one| yielded.order.beats(one.order)) => {
                 group.usurped = None;
-                group.outdone = Some(yielded.order).filter(|order| !is_absurd(*order, group.view.epoch));
+                group.give_way_to(yielded.order);
                 is_news = true;
             }
             Part::Usurper => {}
@@ -256,7 +256,11 @@ impl Watch {
                 };
                 if let Some(fence) = known {
                     fence.repeated(epoch, now);
+                    if beaten {
+                        group.give_way_to(yielded.order);
+                    }
                 } else if beaten {
+                    group.give_way_to(yielded.order);
                     group.fence = Some(Fence {
                         order: yielded.order,
                         at: now,

@@ -126,6 +126,31 @@ fn an_absurd_claim_that_comes_again_is_answered_by_a_later_read() {
 }
 
 #[test]
+fn a_claim_among_absurd_ones_that_an_order_can_beat_is_beaten_before_the_holder_is_back() {
+    for (first, second) in [
+        (Order { epoch: 5, rank: 1 }, ABSURD),
+        (ABSURD, Order { epoch: 5, rank: 1 }),
+    ] {
+        let mut scene = Scene::new();
+        scene.lease(0, 1, 4, &[2, 3]);
+        scene.pass(100);
+        scene.yielded(0, 2, first);
+        scene.yielded(0, 2, second);
+        scene.pass(50);
+        scene.read(0, bound(0, 1, 4, &[2, 3]));
+        scene.pass(1000);
+        assert_eq!(confirmed(&scene), None, "{first:?}, {second:?}");
+        let claims = scene.claims();
+        assert!(matches!(claims[..], [(_, 0, 6), ..]), "{claims:?}");
+        scene.lease(0, 1, 6, &[2, 3]);
+        scene.claim_answered(0, ClaimAnswer::Won);
+        scene.pass(1000);
+        assert!(confirmed(&scene).is_some(), "{first:?}, {second:?}");
+        assert_eq!(scene.claims(), [], "{first:?}, {second:?}");
+    }
+}
+
+#[test]
 fn an_absurd_claim_while_the_api_server_is_away_is_answered_when_it_is_back() {
     let mut scene = Scene::new();
     scene.lease(0, 1, 4, &[2, 3]);
