@@ -111,9 +111,13 @@ impl World {
                     from: frame.from,
                     address,
                 };
-                let entry = self.nodes[node].kernel.entries.get(&(address, nic));
-                if let (Content::Claim { .. }, Some(own)) = (frame.content, entry.map(|entry| entry.order)) {
-                    self.judge.delivered(node, (address, nic), order, own);
+                let (key, kernel) = ((address, nic), &self.nodes[node].kernel);
+                let own = kernel.entries.get(&key).map(|entry| entry.order);
+                // A tombstone keeps the highest claim: behind a forged one the node cannot know of it.
+                let left = kernel.tombstones.get(&key);
+                let is_hidden = left.is_some_and(|left| left.order.beats(order));
+                if let (Content::Claim { .. }, Some(own), false) = (frame.content, own, is_hidden) {
+                    self.judge.delivered(node, key, order, own);
                 }
                 self.told(node, heard, Some(order));
             }
