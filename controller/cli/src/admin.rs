@@ -32,7 +32,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Why there is no admin server.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("failed to listen on {address}; choose another --admin-address")]
+    #[error(
+        "failed to listen on {address}: where another Lightship runs on this node, as a second installation would have it, \
+         remove one of them; where another program has the address, choose another --admin-address"
+    )]
     Bind { address: SocketAddr, source: io::Error },
     #[error("failed to serve the admin address")]
     Serve(#[source] io::Error),
