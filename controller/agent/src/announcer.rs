@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::host::Kernel;
 use crate::inventory;
 use crate::metrics::{AddressMetrics, Metrics};
-use crate::node::Audit;
 use crate::standing::Standing;
+use crate::step::Audit;
 use crate::traces::Traces;
 use crate::wanted::{Ground, wanted};
 

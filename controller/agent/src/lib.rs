@@ -17,6 +17,7 @@ mod reading;
 #[cfg(test)]
 mod server;
 mod standing;
+mod step;
 mod succession;
 mod traces;
 mod wanted;
@@ -57,9 +58,10 @@ use findings::Findings;
 use heartbeat::Heartbeat;
 use metrics::Metrics;
 pub use metrics::sample as sample_metrics;
-use node::{Audit, Node, Step};
+use node::Node;
 use reading::Reading;
 use standing::Standing;
+use step::{Audit, Step};
 use traces::Traces;
 
 /// How many changes of leases are carried out together.

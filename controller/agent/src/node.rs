@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use lightship_core::finding::{Arbiter as By, Sight};
 use lightship_core::inventory::Inventory;
@@ -11,7 +10,6 @@ use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
 use lightship_core::watch::{Action, Heard, Nic, NicIndex};
 use lightship_datapath::devices::Device;
-use lightship_datapath::plan::View;
 use lightship_datapath::probe::ProbeError;
 use lightship_datapath::{Entry, InterfaceIndex, Wakeup, WakeupKind};
 use lightship_edge::Clock;
@@ -27,14 +25,9 @@ use crate::host::Wire;
 use crate::metrics::Metrics;
 use crate::reading::{Read, Reading};
 use crate::standing::Standing;
+use crate::step::{Audit, Step};
 use crate::succession::Claim;
 use crate::traces::Traces;
-
-/// How many times as long as a look at the kernel took it is left alone afterwards.
-const REST: u32 = 10;
-
-/// How long the kernel is left alone at most.
-const LONGEST_REST: Duration = Duration::from_millis(25);
 
 /// What the API server was asked at once.
 #[derive(Debug)]
@@ -60,23 +53,6 @@ pub(crate) struct Node {
     pub(crate) step: Step,
 }
 
-/// Whether the kernel is in step with what was decided. A look at the kernel takes the longer the more it holds, so after the
-/// second of two looks that follow each other it is left alone for a while: what a node's death brings within that time is
-/// carried out together, and what comes alone is carried out at once.
-#[derive(Debug, Default)]
-pub(crate) struct Step {
-    /// The revision that the kernel was last brought in step with.
-    carried_out: u64,
-    /// Whether it is to be compared although nothing was decided.
-    is_asked: bool,
-    /// Until then the kernel is left alone.
-    rests: Instant,
-    /// A look after that moment does not follow another.
-    quiet: Instant,
-    /// Whether every lease had been seen when it was brought in step: what is stale can be told only then.
-    was_complete: bool,
-}
-
 impl Node {
     /// Tells the responder that this agent lives, and after it the heartbeat.
     pub(crate) fn beat(&mut self) {
@@ -91,10 +67,9 @@ impl Node {
     pub(crate) fn act(&mut self, wire: &mut dyn Wire, clock: Clock, audit: Audit) {
         self.perform(wire, clock);
         let now = clock.now();
-        let is_complete = self.standing.view() == View::Complete;
-        self.step.is_asked |= audit == Audit::Now || is_complete != self.step.was_complete;
+        self.step.ask(audit, self.standing.view());
         if self.next_step().is_some_and(|due| now >= due) {
-            let carried_out = self.standing.revision();
+            let revision = self.standing.revision();
             let reconciled = self
                 .announcer
                 .reconcile(&mut self.standing, &mut self.traces, now);
@@ -103,26 +78,13 @@ impl Node {
                 Audit::IfChanged
             });
             self.perform(wire, clock);
-            let done = clock.now();
-            let rest = if now >= self.step.quiet {
-                Duration::ZERO
-            } else {
-                ((done - now) * REST).min(LONGEST_REST)
-            };
-            self.step = Step {
-                carried_out,
-                is_asked: audit == Audit::Now,
-                rests: done + rest,
-                quiet: done + LONGEST_REST,
-                was_complete: is_complete,
-            };
+            self.step.taken(revision, audit, now, clock.now());
         }
     }
 
     /// When [`Self::act`] has to bring the kernel in step, if it is not.
     pub(crate) fn next_step(&self) -> Option<Instant> {
-        let is_behind = self.step.is_asked || self.standing.revision() != self.step.carried_out;
-        is_behind.then_some(self.step.rests)
+        self.step.due(self.standing.revision())
     }
 
     /// Sends the announcements that are due.
@@ -331,13 +293,6 @@ impl Node {
             debug!(error, %address, "a probe was not sent");
         }
     }
-}
-
-/// Whether the kernel is compared with what it should hold although nothing was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Audit {
-    IfChanged,
-    Now,
 }
 
 fn interface(nic: NicIndex) -> InterfaceIndex {

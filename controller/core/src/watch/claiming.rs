@@ -38,7 +38,7 @@ impl Watch {
         for (primary, since) in raised {
             let confirmed = now;
             self.change(&primary, |group| {
-                group.suspected = Some(Suspected { since, confirmed })
+                group.suspected = Some(Suspected { since, confirmed });
             });
         }
     }
