@@ -142,6 +142,8 @@ impl World {
     fn end_agent(&mut self, node: usize) {
         self.nodes[node].agent = None;
         self.nodes[node].run += 1;
+        // A watch goes with who watched: the next agent hears news only of what it listed.
+        self.api.streams[node].is_open = false;
     }
 
     fn revive_agent(&mut self, node: usize) {

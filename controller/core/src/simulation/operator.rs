@@ -78,6 +78,7 @@ impl World {
             ..Operator::default()
         };
         self.operator.succession.break_rule(self.without.of_succession());
+        self.api.streams[self.shape.nodes].is_open = false;
         self.tell(|| format!("operator: run {run} starts"));
         self.think_in(0);
     }

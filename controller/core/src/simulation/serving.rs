@@ -18,6 +18,14 @@ impl World {
         }
     }
 
+    /// Whether who asked is there still: its watch ends with it.
+    fn is_running(&self, caller: Caller) -> bool {
+        match caller {
+            Caller::Agent { node, run } => self.nodes[node].run == run,
+            Caller::Operator { run } => self.operator.run == run,
+        }
+    }
+
     /// Sends a request to the API server, and returns its number.
     pub(super) fn request(&mut self, caller: Caller, what: What) -> u64 {
         self.number += 1;
@@ -43,7 +51,7 @@ impl World {
         }
         let Request { caller, id, what } = request;
         let number = self.number_of(caller);
-        if matches!(what, What::List) {
+        if matches!(what, What::List) && self.is_running(caller) {
             self.api.streams[number].is_open = true;
         }
         let (answer, news) = self.api.carry_out(what);

@@ -1,9 +1,9 @@
 //! Histories of groups whose primary's service goes and comes back, beside everything else that goes wrong.
 
 use super::dice::Dice;
-use super::histories::hold;
+use super::histories::{hold, play, report};
 use super::plan::{Fault, Kind, Plan, QUIET};
-use super::{MS, SECOND};
+use super::{MS, SECOND, Without};
 
 /// The same history for groups of two or three services, whose primaries go now and then; some of them for another address.
 pub(super) fn shared(mut plan: Plan, permille_leave: u64) -> Plan {
@@ -58,4 +58,17 @@ fn beside_many_faults_it_breaks_nothing_for_good() {
 #[test]
 fn beside_many_faults_whoever_leaves_breaks_nothing_for_good() {
     hold("leaves and many", 300, |seed| shared(Plan::roll(seed, 6), 500));
+}
+
+/// These histories have to hold whichever seeds the others begin with.
+fn replay(plans: impl IntoIterator<Item = Plan>) {
+    for plan in plans {
+        let broken = play(&plan, Without::Nothing, false).0;
+        assert!(broken.is_none(), "{}", report(&plan, Without::Nothing));
+    }
+}
+
+#[test]
+fn an_agent_that_froze_as_it_started_answers_by_no_news_from_before_it_listed() {
+    replay([70477, 90436].map(|seed| shared(Plan::roll(seed, 6), 0)));
 }
