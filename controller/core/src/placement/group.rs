@@ -71,7 +71,7 @@ impl Demands {
                 reached.extend(new.collect::<Vec<_>>());
             }
             seen.extend(members.iter().cloned());
-            let primary = primary(&members, bindings).unwrap_or(start);
+            let primary = self.primary(&members, bindings).unwrap_or(start);
             groups.push(Group {
                 primary,
                 services: members,
@@ -81,23 +81,35 @@ impl Demands {
         groups
     }
 
+    /// The primary stays what the leases name; when they name several or none, the first in order. Leases that bind nothing of
+    /// what is wanted have no say while others do: an address stays where it is when a service comes to share it.
+    fn primary(
+        &self,
+        members: &BTreeSet<ServiceId>,
+        bindings: &BTreeMap<ServiceId, Binding>,
+    ) -> Option<ServiceId> {
+        if members.len() < 2 {
+            return members.first().cloned();
+        }
+        let wanted: BTreeSet<_> = members.iter().flat_map(|id| addresses(self.of(id))).collect();
+        let all = members.iter().filter_map(|id| Some((id, bindings.get(id)?)));
+        let binds = |(_, one): &(_, &Binding)| one.order.addresses().iter().any(|one| wanted.contains(one));
+        let (binding, others): (Vec<_>, Vec<_>) = all.partition(binds);
+        let bound = if binding.is_empty() { others } else { binding };
+        let named_by_itself = bound.iter().find(|(id, one)| one.order.primary == **id);
+        named_by_itself
+            .or_else(|| bound.iter().find(|(_, one)| members.contains(&one.order.primary)))
+            .map(|(_, one)| one.order.primary.clone())
+            .or_else(|| bound.first().map(|(id, _)| (*id).clone()))
+            .or_else(|| members.first().cloned())
+    }
+
     fn neighbours(&self, id: &ServiceId) -> BTreeSet<ServiceId> {
         let sharing = addresses(self.of(id))
             .into_iter()
             .filter_map(|address| self.wanting.get(&address));
         sharing.flatten().cloned().collect()
     }
-}
-
-/// The primary stays what the leases name; when they name several or none, the first in order.
-fn primary(members: &BTreeSet<ServiceId>, bindings: &BTreeMap<ServiceId, Binding>) -> Option<ServiceId> {
-    let bound = || members.iter().filter_map(|id| Some((id, bindings.get(id)?)));
-    let named_by_itself = bound().find(|(id, one)| one.order.primary == **id);
-    named_by_itself
-        .or_else(|| bound().find(|(_, one)| members.contains(&one.order.primary)))
-        .map(|(_, one)| one.order.primary.clone())
-        .or_else(|| bound().next().map(|(id, _)| id.clone()))
-        .or_else(|| members.first().cloned())
 }
 
 /// The binding that says who holds the addresses of a group: its primary's, or while that is only a copy of another's,

@@ -95,3 +95,31 @@ fn groups_that_split_and_merge_keep_their_holders_as_far_as_can_be() {
     assert_eq!(primaries(&run), pairs(&[("a", "a"), ("m", "a"), ("z", "a")]));
     assert_eq!(run.holder("m"), holder);
 }
+
+#[test]
+fn an_address_stays_where_it_is_when_a_service_comes_to_share_it() {
+    let mut run = group();
+    run.cluster.services.insert(id("a"), service("10.0.0.2"));
+    run.settle();
+    assert_eq!(primaries(&run), pairs(&[("a", "a"), ("m", "m"), ("z", "m")]));
+    let claimant = run.claim("m");
+    run.cluster.services.insert(id("a"), service("10.0.0.1"));
+    run.settle();
+    assert_eq!(primaries(&run), pairs(&[("a", "m"), ("m", "m"), ("z", "m")]));
+    for name in ["a", "m", "z"] {
+        assert_eq!(run.holder(name), claimant);
+    }
+}
+
+#[test]
+fn a_newcomer_leads_nobody_while_the_primary_goes() {
+    let mut run = group();
+    run.cluster.services.insert(id("a"), service("10.0.0.2"));
+    run.settle();
+    run.cluster.services.remove(&id("m"));
+    run.cluster.services.insert(id("a"), service("10.0.0.1"));
+    run.placements.decide(&run.cluster, Scope::Everything, run.now);
+    for name in ["a", "z"] {
+        assert_eq!(run.placed(name).order.primary, id("z"));
+    }
+}
