@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::operator::{addresses, service};
+use super::operator::{address, addresses, service};
 use super::world::World;
 use crate::binding::Binding;
 use crate::names::ServiceId;
@@ -60,8 +60,8 @@ impl World {
             .collect()
     }
 
-    /// Takes the service whose lease is the authority from its group, unless it is the only one that is bound: who comes after it
-    /// then is bound anew.
+    /// Takes the service whose lease is the authority from its group, unless no other is bound to the group's address: who comes
+    /// after it then is bound anew.
     pub(super) fn retire(&mut self, number: usize, group: usize, leaves: bool) {
         let present = self.present(group);
         let primary = self.authority(group).map(|binding| &binding.order.service);
@@ -69,7 +69,9 @@ impl World {
             .iter()
             .find(|one| Some(*one) == primary)
             .or(present.first());
-        let bound = |one: &ServiceId| self.api.state.leases.contains_key(one);
+        let leases = &self.api.state.leases;
+        let binds = |(_, lease): &(u64, Binding)| lease.order.addresses().contains(&address(group));
+        let bound = |one: &ServiceId| leases.get(one).is_some_and(binds);
         let has_heir = |service: &&ServiceId| present.iter().any(|one| one != *service && bound(one));
         let Some(service) = service.filter(has_heir).cloned() else {
             return;
