@@ -28,9 +28,9 @@ pub struct Succession {
     named_by: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
     /// The primary that each service's lease names.
     names: BTreeMap<ServiceId, ServiceId>,
-    /// Primaries that a part of their group leaves, with the version at which claims may be under way.
+    /// Primaries that a part of their group leaves, with the version they were last seen at: claims of it may be under way.
     parting: BTreeMap<ServiceId, u64>,
-    /// Those of them whose lease was written since.
+    /// Those of them whose lease was written once since.
     parted: BTreeSet<ServiceId>,
     #[cfg(test)]
     broken: Option<broken::Rule>,
@@ -146,6 +146,29 @@ impl Succession {
         }
     }
 
+    /// Whether a write that is under way, by which the lease of `written` binds an address of a service and names a primary, has to
+    /// be answered before that service's lease is written: whoever is unbound has to know who counts on it, and whoever leaves a
+    /// primary what that one binds.
+    #[must_use]
+    pub fn awaits(
+        &self,
+        id: &ServiceId,
+        outcome: Option<&Outcome>,
+        written: &ServiceId,
+        named: &ServiceId,
+        bindings: &Bindings,
+    ) -> bool {
+        #[cfg(test)]
+        if self.broken == Some(broken::Rule::Answers) {
+            return false;
+        }
+        let Some(Outcome::Placed(placed)) = outcome else {
+            return named == id;
+        };
+        let left = self.names.get(id).filter(|one| **one != placed.order.primary);
+        left.is_some_and(|left| left == written || leader(left, bindings) == Some(written))
+    }
+
     /// The service that takes the place of one that is to be unbound as the authority on their group.
     #[must_use]
     pub fn successor(
@@ -186,8 +209,15 @@ impl Succession {
 
     /// The lease of a service was seen at a version.
     pub fn seen(&mut self, id: &ServiceId, version: Option<u64>) {
-        if self.parting.get(id).is_some_and(|at| version > Some(*at)) {
-            self.parted.insert(id.clone());
+        let at = self.parting.get_mut(id).filter(|at| version > Some(**at));
+        let Some((at, version)) = at.zip(version) else {
+            return;
+        };
+        *at = version;
+        // It was written once more: claims of what it says now may be under way.
+        if !self.parted.insert(id.clone()) {
+            self.parting.remove(id);
+            self.parted.remove(id);
         }
     }
 

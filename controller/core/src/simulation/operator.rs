@@ -9,7 +9,7 @@ use super::event::{Event, ForOperator};
 use super::plan::Shape;
 use super::world::World;
 use super::{MS, Micros, SECOND};
-use crate::binding::Binding;
+use crate::binding::{Binding, WorkOrder};
 use crate::heartbeat::Heartbeats;
 use crate::interfaces::InterfaceSelector;
 use crate::inventory::Inventory;
@@ -27,7 +27,9 @@ const DEADLINE: Micros = 2 * SECOND;
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     List,
-    Put(ServiceId),
+    /// A lease with this order.
+    Put(Box<WorkOrder>),
+    Delete(ServiceId),
     Members,
 }
 
@@ -238,15 +240,15 @@ impl World {
         };
         match (call, answer) {
             (Call::List, Some(Answer::State(state))) => self.operator_listed(*state),
-            (Call::Put(primary), Some(Answer::Written(version, binding))) => {
-                self.operator_saw(&primary, version, *binding);
+            (Call::Put(order), Some(Answer::Written(version, binding))) => {
+                self.operator_saw(&order.service, version, *binding);
             }
-            (Call::Put(service), Some(Answer::Deleted(version))) => {
+            (Call::Delete(service), Some(Answer::Deleted(version))) => {
                 self.operator_saw_deleted(&service, version);
             }
             (Call::List | Call::Members, Some(_)) => {}
             // A conflict, or unknown: everything is read before anything is written again.
-            (Call::Put(_) | Call::Members | Call::List, _) => self.operator.is_sure = false,
+            (Call::Put(_) | Call::Delete(_) | Call::Members | Call::List, _) => self.operator.is_sure = false,
         }
     }
 

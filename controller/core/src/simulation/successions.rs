@@ -30,6 +30,22 @@ pub(super) fn shared(mut plan: Plan, permille_leave: u64) -> Plan {
     plan
 }
 
+/// A primary's service is deleted, or leaves, about when another comes back: leases are written meanwhile.
+pub(super) fn in_turn(seed: u64, permille_leave: u64) -> Plan {
+    let mut plan = shared(Plan::roll(seed, 0), permille_leave);
+    let mut dice = Dice::new(seed ^ 0x707A);
+    let mut at = QUIET + SECOND;
+    for fault in &mut plan.faults {
+        fault.kind = Kind::Retire {
+            group: 0,
+            leaves: dice.permille(permille_leave),
+        };
+        (fault.at, fault.lasts) = (at, dice.between(5 * MS, 300 * MS));
+        at = fault.until() + dice.between(0, 50 * MS);
+    }
+    plan
+}
+
 /// Nothing is wrong but that primaries' services are deleted and created again.
 pub(super) fn deleted(seed: u64) -> Plan {
     shared(Plan::roll(seed, 0), 0)
@@ -43,6 +59,11 @@ fn a_primary_whose_service_is_deleted_is_not_missed() {
 #[test]
 fn a_primary_that_shares_no_more_is_not_missed() {
     hold("leaves", 150, |seed| shared(Plan::roll(seed, 0), 1000));
+}
+
+#[test]
+fn one_that_goes_as_another_comes_back_is_not_missed() {
+    hold("in turn", 150, |seed| in_turn(seed, 500));
 }
 
 #[test]
@@ -71,4 +92,18 @@ fn replay(plans: impl IntoIterator<Item = Plan>) {
 #[test]
 fn an_agent_that_froze_as_it_started_answers_by_no_news_from_before_it_listed() {
     replay([70477, 90436].map(|seed| shared(Plan::roll(seed, 6), 0)));
+}
+
+#[test]
+fn whoever_leaves_or_goes_while_its_group_is_being_written_waits_for_that() {
+    replay([
+        shared(Plan::roll(70003, 0), 1000),
+        deleted(91335),
+        shared(Plan::roll(71117, 1), 0),
+    ]);
+}
+
+#[test]
+fn a_primary_that_comes_back_leads_nobody_whose_address_it_does_not_bind() {
+    replay([shared(Plan::roll(90053, 6), 500)]);
 }

@@ -5,7 +5,7 @@ use super::histories::{
     busy_death, busy_only, drain, first_broken, forged, forged_alone, freeze, play, shrink,
 };
 use super::plan::Plan;
-use super::successions::{deleted, shared};
+use super::successions::{deleted, in_turn, shared};
 use crate::succession;
 use crate::watch::broken::Rule;
 
@@ -79,6 +79,12 @@ fn where_late_answers_do_not_count_the_living_are_suspected() {
 fn a_primary_that_is_deleted_without_being_retired_is_missed() {
     let without = Without::Succession(succession::broken::Rule::Retirement);
     breaks(100, deleted, without, "of silence by Retire");
+}
+
+#[test]
+fn who_does_not_wait_for_writes_about_its_group_silences_it() {
+    let without = Without::Succession(succession::broken::Rule::Answers);
+    breaks(300, |seed| in_turn(seed, 0), without, "of silence by Retire");
 }
 
 #[test]

@@ -21,11 +21,20 @@ impl World {
             ..
         } = &mut self.operator;
         let bindings = &cluster.bindings;
-        let mut writing = calls.values();
-        if writing.any(|call| matches!(call, Call::Put(other) if *other == service)) {
+        let (outcome, bound) = (placements.get(&service), bindings.get(&service));
+        let own = bound.map(|one| one.order.addresses()).unwrap_or_default();
+        let waits_for = |call: &Call| match call {
+            Call::Put(order) if order.service == service => true,
+            Call::Put(order) => {
+                let is_shared = order.addresses().iter().any(|one| own.contains(one));
+                is_shared && succession.awaits(&service, outcome, &order.service, &order.primary, bindings)
+            }
+            Call::Delete(other) => *other == service,
+            Call::List | Call::Members => false,
+        };
+        if calls.values().any(waits_for) {
             return;
         }
-        let (outcome, bound) = (placements.get(&service), bindings.get(&service));
         match succession.first(&service, outcome, bindings, placements) {
             Some(First::Part(primary)) => {
                 succession.part(&primary, versions[&primary]);
@@ -47,7 +56,7 @@ impl World {
                     service: service.clone(),
                     version,
                 };
-                self.operator_calls(what, Call::Put(service));
+                self.operator_calls(what, Call::Delete(service));
             }
             return;
         };
@@ -93,11 +102,12 @@ impl World {
                 order.former
             )
         });
+        let call = Call::Put(Box::new(binding.order.clone()));
         let what = What::Put {
-            service: service.clone(),
+            service,
             binding: Box::new(binding),
             version,
         };
-        self.operator_calls(what, Call::Put(service));
+        self.operator_calls(what, call);
     }
 }

@@ -109,6 +109,10 @@ impl World {
             return Ok(self.look_at_stranger(id, now));
         }
         let outcome = self.placements.get(id);
+        if self.awaits_a_write(id, outcome) {
+            self.deferred_leases.insert(id.clone());
+            return Ok(None);
+        }
         let first = self
             .succession
             .first(id, outcome, &self.cluster.bindings, &self.placements);
@@ -180,6 +184,19 @@ impl World {
             self.sent_leases
                 .insert(id.clone(), (binding.holder, binding.order.primary));
         }
+    }
+
+    /// Whether another service's write that may be carried out yet decides about what this one's lease has to say.
+    fn awaits_a_write(&self, id: &ServiceId, outcome: Option<&Outcome>) -> bool {
+        let bindings = &self.cluster.bindings;
+        let own = bindings.get(id).map(|bound| bound.order.addresses());
+        let own = own.unwrap_or_default();
+        let mut sent = own
+            .iter()
+            .flat_map(|address| self.lease_claims.services(address))
+            .filter(|other| *other != id)
+            .filter_map(|other| Some((other, self.sent_leases.get(other)?)));
+        sent.any(|(other, (_, named))| self.succession.awaits(id, outcome, other, named, bindings))
     }
 
     /// Whether an address is still bound to another node by another service's lease: two must never answer for it.

@@ -127,7 +127,12 @@ impl World {
             }
             Answer::Members(object) => self.observe_member_object(*object),
             Answer::Gone if target_is_members => self.forget_members(),
-            Answer::Gone => {}
+            // A write to what is gone did nothing: who waited for it waits no longer.
+            Answer::Gone => {
+                if leased.is_some_and(|id| !self.lease_claims.refused(&id).is_empty()) {
+                    self.release_deferred_leases();
+                }
+            }
         }
     }
 
