@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::operator::{address, addresses, service};
+use super::operator::{Call, address, addresses, service};
 use super::world::World;
 use crate::binding::Binding;
 use crate::names::ServiceId;
@@ -60,7 +60,15 @@ impl World {
             .collect()
     }
 
-    /// Takes the service whose lease is the authority from its group, unless no other is bound to the group's address: who comes
+    /// Whether a service's lease binds the address of a group, and is not about to be deleted.
+    fn stays_bound(&self, service: &ServiceId, group: usize) -> bool {
+        let lease = self.api.state.leases.get(service);
+        let binds = lease.is_some_and(|(_, binding)| binding.order.addresses().contains(&address(group)));
+        let mut calls = self.operator.calls.values();
+        binds && !calls.any(|call| matches!(call, Call::Delete(other) if other == service))
+    }
+
+    /// Takes the service whose lease is the authority from its group, unless no other stays bound to the group's address: who comes
     /// after it then is bound anew.
     pub(super) fn retire(&mut self, number: usize, group: usize, leaves: bool) {
         let present = self.present(group);
@@ -69,10 +77,11 @@ impl World {
             .iter()
             .find(|one| Some(*one) == primary)
             .or(present.first());
-        let leases = &self.api.state.leases;
-        let binds = |(_, lease): &(u64, Binding)| lease.order.addresses().contains(&address(group));
-        let bound = |one: &ServiceId| leases.get(one).is_some_and(binds);
-        let has_heir = |service: &&ServiceId| present.iter().any(|one| one != *service && bound(one));
+        let has_heir = |service: &&ServiceId| {
+            present
+                .iter()
+                .any(|one| one != *service && self.stays_bound(one, group))
+        };
         let Some(service) = service.filter(has_heir).cloned() else {
             return;
         };
