@@ -69,45 +69,45 @@ impl Kept {
 
 /// Every service lease; whoever has a clone sees what the others see.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Leases(Arc<Mutex<Seen>>);
+pub(crate) struct Leases(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Inner {
     kept: BTreeMap<ServiceId, Kept>,
     /// Those deleted of late: an answer that was under way meanwhile does not bring one back.
     deleted: BTreeMap<ServiceId, (Version, Instant)>,
 }
 
 impl Leases {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.seen().kept.len()
+        self.inner().kept.len()
     }
 
     /// Whose leases they are.
     pub(crate) fn services(&self) -> Vec<ServiceId> {
-        self.seen().kept.keys().cloned().collect()
+        self.inner().kept.keys().cloned().collect()
     }
 
     /// The lease of a service.
     pub(crate) fn get(&self, service: &ServiceId) -> Option<Kept> {
-        self.seen().kept.get(service).cloned()
+        self.inner().kept.get(service).cloned()
     }
 
     /// Which version of a service's lease was seen.
     pub(crate) fn version(&self, service: &ServiceId) -> Option<Version> {
-        self.seen().kept.get(service).map(|kept| kept.version.clone())
+        self.inner().kept.get(service).map(|kept| kept.version.clone())
     }
 
     /// Whether a later version is known, or that it was deleted: answers to requests and watches overtake each other.
     pub(crate) fn knows_better(&self, service: &ServiceId, version: &Version) -> bool {
-        let seen = self.seen();
-        let deleted = seen.deleted.get(service);
-        let known = seen.kept.get(service);
+        let inner = self.inner();
+        let deleted = inner.deleted.get(service);
+        let known = inner.kept.get(service);
         deleted.is_some_and(|(deleted, _)| deleted.uid == version.uid)
             || known.is_some_and(|known| version.is_older_than(&known.version))
     }
@@ -118,19 +118,19 @@ impl Leases {
         if binding.is_some_and(|binding| !has_part(binding, node)) {
             kept.lease = None;
         }
-        self.seen().kept.insert(service, kept);
+        self.inner().kept.insert(service, kept);
     }
 
     /// A lease is gone.
     pub(crate) fn forget(&self, service: &ServiceId) {
-        self.seen().kept.remove(service);
+        self.inner().kept.remove(service);
     }
 
     /// A lease was seen to be deleted.
     pub(crate) fn delete(&self, service: ServiceId, version: Version, now: Instant) {
-        let mut seen = self.seen();
-        seen.deleted.retain(|_, (_, at)| now - *at < LATENESS);
-        seen.deleted.insert(service, (version, now));
+        let mut inner = self.inner();
+        inner.deleted.retain(|_, (_, at)| now - *at < LATENESS);
+        inner.deleted.insert(service, (version, now));
     }
 }
 
@@ -141,7 +141,7 @@ fn has_part(binding: &Binding, node: &NodeName) -> bool {
 #[cfg(test)]
 mod tests {
     use lightship_core::watch::ReadAnswer;
-    use lightship_edge::watch;
+    use lightship_edge::watch::Seen;
 
     use super::*;
     use crate::reading::{Known, Read};
@@ -155,8 +155,8 @@ mod tests {
     /// What a node answers for after its lease was deleted, once an answer of before arrives.
     fn answers_after(deleted: &Lease, late: Lease, after: u64) -> usize {
         let mut standing = Standing::new("node-1".into(), BTreeMap::new());
-        standing.observe_leases(watch::Seen::Listed(vec![held("web", 5)]), seconds(0));
-        standing.observe_leases(watch::Seen::Deleted(Box::new(deleted.clone())), seconds(1));
+        standing.observe_leases(Seen::Listed(vec![held("web", 5)]), seconds(0));
+        standing.observe_leases(Seen::Deleted(Box::new(deleted.clone())), seconds(1));
         assert_eq!(standing.answers().count(), 0);
         let read = Read {
             started: seconds(0),
@@ -186,7 +186,7 @@ mod tests {
         for (name, at) in [("a", 0), ("b", 30), ("c", 61)] {
             leases.delete(group(name), Version::of(&held(name, 1)), seconds(at));
         }
-        assert_eq!(leases.seen().deleted.len(), 2);
+        assert_eq!(leases.inner().deleted.len(), 2);
     }
 
     #[test]

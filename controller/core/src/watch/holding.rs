@@ -242,8 +242,11 @@ impl Watch {
             }
             Part::Usurper => {}
             Part::Holder => {
-                let beaten = yielded.order.beats(Order::of_holder(group.view.epoch));
                 let epoch = group.view.epoch;
+                let beaten = yielded.order.beats(Order::of_holder(epoch));
+                if beaten {
+                    group.give_way_to(yielded.order);
+                }
                 let known = group
                     .fence
                     .as_mut()
@@ -256,11 +259,7 @@ impl Watch {
                 };
                 if let Some(fence) = known {
                     fence.repeated(epoch, now);
-                    if beaten {
-                        group.give_way_to(yielded.order);
-                    }
                 } else if beaten {
-                    group.give_way_to(yielded.order);
                     group.fence = Some(Fence {
                         order: yielded.order,
                         at: now,
