@@ -146,13 +146,13 @@ pub(crate) fn group(name: &str) -> ServiceId {
     ServiceId::new("default", name)
 }
 
-/// A lease that node-1 holds, in one of its versions.
+/// A lease that node-1 holds and node-2 stands by for, in one of its versions.
 pub(crate) fn held(name: &str, version: u64) -> Lease {
     let order = WorkOrder {
         service: group(name),
         primary: group(name),
         announcements: vec![],
-        standbys: vec![],
+        standbys: vec!["node-2".into()],
         former: None,
         deposed: None,
     };

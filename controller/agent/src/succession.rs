@@ -56,9 +56,10 @@ impl Claim {
         let Ok(transitions) = i32::try_from(self.epoch) else {
             return Ok(Standing::Gone);
         };
-        // A lease that was retired is an authority no more.
+        // A lease that was retired is an authority no more, and one that a part of its group leaves is nobody's to claim.
         let is_authority = binding.order.primary == self.primary;
-        if !is_authority || binding.holder != self.holder || epoch != self.seen {
+        let is_claimants = self.holder == self.claimant || binding.order.standbys.contains(&self.claimant);
+        if !is_authority || !is_claimants || binding.holder != self.holder || epoch != self.seen {
             return Ok(Standing::Gone);
         }
         let mut order = binding.order;
@@ -171,6 +172,12 @@ mod tests {
         let is_gone = |lease| matches!(claim().weigh(&lease).unwrap(), Standing::Gone);
         assert!(is_gone(bound("node-3", 4)));
         assert!(is_gone(bound("node-1", 5)));
+        let mut parted = bound("node-1", 4);
+        let mut order = lease::binding(&parted).unwrap().order;
+        order.standbys = vec!["node-3".into()];
+        parted.metadata.annotations =
+            Some([(annotation::WORK_ORDER.to_owned(), order.to_annotation().unwrap())].into());
+        assert!(is_gone(parted), "it stands by no more");
         assert!(matches!(
             claim().weigh(&bound("node-2", 5)).unwrap(),
             Standing::Ours

@@ -28,10 +28,6 @@ pub struct Succession {
     named_by: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
     /// The primary that each service's lease names.
     names: BTreeMap<ServiceId, ServiceId>,
-    /// Primaries that a part of their group leaves, with the version they were last seen at: claims of it may be under way.
-    parting: BTreeMap<ServiceId, u64>,
-    /// Those of them whose lease was written once since.
-    parted: BTreeSet<ServiceId>,
     #[cfg(test)]
     broken: Option<broken::Rule>,
 }
@@ -39,7 +35,7 @@ pub struct Succession {
 /// What has to happen before a lease is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum First {
-    /// Claims of this lease that are under way have to fail.
+    /// This lease has to say that nobody stands by: claims of it that are under way fail, and no others are made.
     Part(ServiceId),
     /// This lease has to say what is decided.
     Write(ServiceId),
@@ -54,12 +50,6 @@ impl Succession {
             namers.remove(id);
             if namers.is_empty() {
                 self.named_by.remove(&before);
-            }
-            if bindings.get(id).is_none_or(|one| one.order.primary != before) {
-                for left in [Some(&before), leader(&before, bindings)].into_iter().flatten() {
-                    self.parting.remove(left);
-                    self.parted.remove(left);
-                }
             }
         }
         let Some(binding) = bindings.get(id) else {
@@ -135,20 +125,17 @@ impl Succession {
         match self.names.get(id) {
             // Its own write is what retires it.
             Some(before) if before == id => None,
-            Some(before) => {
-                let left = leader(before, bindings)
-                    .filter(|left| **left != placed.order.primary && self.is_authority(left, bindings));
-                left.cloned()
-                    .map(First::Part)
-                    .or_else(|| copy_waits(id, placed, bindings, placements))
-            }
+            Some(_) => left(id, placed, bindings)
+                .filter(|left| is_claimable(left, bindings))
+                .map(|left| First::Part(left.clone()))
+                .or_else(|| copy_waits(id, placed, bindings, placements)),
             None => copy_waits(id, placed, bindings, placements),
         }
     }
 
     /// Whether a write that is under way, by which the lease of `written` binds an address of a service and names a primary, has to
-    /// be answered before that service's lease is written: whoever is unbound has to know who counts on it, and whoever leaves a
-    /// primary what that one binds.
+    /// be answered before that service's lease is written: whoever is unbound has to know who counts on it, whoever leaves a
+    /// primary what that one binds, and whoever is to lead in which epoch another does.
     #[must_use]
     pub fn awaits(
         &self,
@@ -165,7 +152,11 @@ impl Succession {
         let Some(Outcome::Placed(placed)) = outcome else {
             return named == id;
         };
-        let left = self.names.get(id).filter(|one| **one != placed.order.primary);
+        let primary = &placed.order.primary;
+        if primary == id && named != id {
+            return true;
+        }
+        let left = self.names.get(id).filter(|one| *one != primary);
         left.is_some_and(|left| left == written || leader(left, bindings) == Some(written))
     }
 
@@ -196,35 +187,27 @@ impl Succession {
         namers.filter(|other| *other != id).cloned().collect()
     }
 
-    /// A part of the group leaves the primary, whose lease is at this version now.
-    pub fn part(&mut self, primary: &ServiceId, version: u64) {
-        self.parting.entry(primary.clone()).or_insert(version);
-    }
-
-    /// Whether the lease of a primary has yet to be written so that a part of its group can leave.
+    /// What the lease of a primary has to say until a part of its group has left: that nobody stands by.
     #[must_use]
-    pub fn parts(&self, id: &ServiceId) -> bool {
-        self.parting.contains_key(id) && !self.parted.contains(id)
-    }
-
-    /// The lease of a service was seen at a version.
-    pub fn seen(&mut self, id: &ServiceId, version: Option<u64>) {
-        let at = self.parting.get_mut(id).filter(|at| version > Some(**at));
-        let Some((at, version)) = at.zip(version) else {
-            return;
+    pub fn parted(
+        &self,
+        id: &ServiceId,
+        outcome: Option<&Outcome>,
+        bindings: &Bindings,
+        placements: &Placements,
+    ) -> Option<Outcome> {
+        let Some(Outcome::Placed(placed)) = outcome else {
+            return None;
         };
-        *at = version;
-        // It was written once more: claims of what it says now may be under way.
-        if !self.parted.insert(id.clone()) {
-            self.parting.remove(id);
-            self.parted.remove(id);
-        }
-    }
-
-    /// Whether claims of a lease can still decide about those that name it.
-    fn is_authority(&self, id: &ServiceId, bindings: &Bindings) -> bool {
-        let leads = bindings.get(id).is_some_and(|one| one.order.primary == *id);
-        leads && !self.parted.contains(id)
+        let leaves = |other: ServiceId| match placements.get(&other) {
+            Some(Outcome::Placed(placed)) => left(&other, placed, bindings) == Some(id),
+            _ => false,
+        };
+        (self.names.get(id) == Some(id) && self.heirs(id, placements).any(leaves)).then(|| {
+            let mut placed = placed.clone();
+            placed.order.standbys.clear();
+            Outcome::Placed(placed)
+        })
     }
 
     /// The other services that are to be bound and name a primary, or still one that it succeeded.
@@ -242,6 +225,18 @@ impl Succession {
         let placed = |other: &&ServiceId| matches!(placements.get(other), Some(Outcome::Placed(_)));
         others.into_iter().filter(placed).cloned()
     }
+}
+
+/// The authority that a service leaves by being bound as decided.
+fn left<'a>(id: &'a ServiceId, placed: &Placed, bindings: &'a Bindings) -> Option<&'a ServiceId> {
+    leader(id, bindings).filter(|left| *left != id && **left != placed.order.primary)
+}
+
+/// Whether a lease is claimed from its holder when that falls silent.
+fn is_claimable(id: &ServiceId, bindings: &Bindings) -> bool {
+    let leads = |one: &&Binding| one.order.primary == *id;
+    let binding = bindings.get(id).filter(leads);
+    binding.is_some_and(|one| !one.order.standbys.is_empty())
 }
 
 /// Whether a binding by a holder under a primary keeps a service from being bound as decided: two must never answer for an

@@ -63,7 +63,7 @@ async fn a_lease_that_is_not_kept_is_read_before_it_is_claimed() {
     let leases = Leases::default();
     let lease = held("web", 1);
     let binding = lightship_edge::lease::binding(&lease).unwrap();
-    leases.keep(group("web"), lease, Some(&binding), &"node-2".into());
+    leases.keep(group("web"), lease, Some(&binding), &"node-3".into());
     let claimed = server.arbiter().claim(claim("web"), &leases).await;
     assert_eq!(claimed.answer, ClaimAnswer::Won);
     assert_eq!(server.asked(), (2, 0), "a read and a write");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use super::demand::Unwanted;
 use super::eligible::{NodeTrait, Refusal};
@@ -144,4 +145,15 @@ pub enum Outcome {
     Placed(Placed),
     /// Something is to be announced, and no node can; why each cannot.
     NoNode(BTreeMap<NodeName, Vec<(PolicyName, Refusal)>>),
+}
+
+impl Outcome {
+    /// The addresses that a node holds.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        match self {
+            Self::Placed(placed) => placed.order.addresses(),
+            Self::Unwanted(_) | Self::NoNode(_) => vec![],
+        }
+    }
 }

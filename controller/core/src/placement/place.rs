@@ -66,6 +66,16 @@ pub enum Rebalancing {
     Off,
 }
 
+#[cfg(test)]
+impl FromIterator<(ServiceId, Outcome)> for Placements {
+    fn from_iter<T: IntoIterator<Item = (ServiceId, Outcome)>>(outcomes: T) -> Self {
+        Self {
+            outcomes: outcomes.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Placements {
     /// Placements of nothing yet.
     #[must_use]

@@ -43,10 +43,11 @@ impl World {
     pub(super) fn attempt(&mut self, node: usize, attempt: Attempt) {
         let agent = self.nodes[node].agent.as_ref().unwrap();
         let known = agent.leases.get(&attempt.primary);
-        let Some((version, binding)) = known.filter(|(_, binding)| attempt.fits(binding)).cloned() else {
+        let me = self.nodes[node].name.clone();
+        let Some((version, binding)) = known.filter(|(_, binding)| attempt.fits(binding, &me)).cloned()
+        else {
             return self.claim_answer(node, &attempt, ClaimAnswer::Lost);
         };
-        let me = self.nodes[node].name.clone();
         let what = What::Put {
             service: attempt.primary.clone(),
             binding: Box::new(claimed(binding, &me, attempt.epoch)),
@@ -130,7 +131,7 @@ impl World {
     fn checked(&mut self, node: usize, mut attempt: Attempt, version: u64, binding: Binding) {
         let me = self.nodes[node].name.clone();
         let is_mine = binding.holder == me && i64::from(binding.transitions) == i64::from(attempt.epoch);
-        let fits = attempt.fits(&binding);
+        let fits = attempt.fits(&binding, &me);
         self.saw(
             node,
             attempt.primary.clone(),
@@ -203,9 +204,10 @@ impl Attempt {
         }
     }
 
-    /// Whether the lease is still as it was when the claim was decided.
-    fn fits(&self, binding: &Binding) -> bool {
-        binding.order.primary == self.primary
+    /// Whether the lease is still as it was when the claim was decided, and this node's to claim.
+    fn fits(&self, binding: &Binding, me: &NodeName) -> bool {
+        (self.holder == *me || binding.order.standbys.contains(me))
+            && binding.order.primary == self.primary
             && binding.holder == self.holder
             && i64::from(binding.transitions) == i64::from(self.seen)
     }

@@ -199,7 +199,6 @@ impl World {
             let Operator {
                 succession, cluster, ..
             } = &mut self.operator;
-            succession.seen(primary, Some(version));
             succession.bound(primary, &cluster.bindings);
             let is_new = before.is_some_and(|before| before.order.deposed != deposed);
             if let Some(deposed) = deposed.filter(|_| is_new) {

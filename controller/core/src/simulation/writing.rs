@@ -1,6 +1,7 @@
 //! The leases that the operator writes: a small model of that, around the succession that is what runs.
 
-use super::MS;
+use std::collections::BTreeSet;
+
 use super::api::What;
 use super::operator::{Call, Operator};
 use super::world::World;
@@ -22,11 +23,13 @@ impl World {
         } = &mut self.operator;
         let bindings = &cluster.bindings;
         let (outcome, bound) = (placements.get(&service), bindings.get(&service));
+        let wanted = outcome.map(Outcome::addresses).unwrap_or_default();
         let own = bound.map(|one| one.order.addresses()).unwrap_or_default();
+        let concerned: BTreeSet<_> = own.into_iter().chain(wanted).collect();
         let waits_for = |call: &Call| match call {
             Call::Put(order) if order.service == service => true,
             Call::Put(order) => {
-                let is_shared = order.addresses().iter().any(|one| own.contains(one));
+                let is_shared = order.addresses().iter().any(|one| concerned.contains(one));
                 is_shared && succession.awaits(&service, outcome, &order.service, &order.primary, bindings)
             }
             Call::Delete(other) => *other == service,
@@ -36,11 +39,8 @@ impl World {
             return;
         }
         match succession.first(&service, outcome, bindings, placements) {
-            Some(First::Part(primary)) => {
-                succession.part(&primary, versions[&primary]);
-                return self.think_in(MS);
-            }
-            Some(First::Write(_)) => return,
+            // Every lease is looked at whenever anything changes.
+            Some(First::Part(_) | First::Write(_)) => return,
             None => {}
         }
         let version = bound.map_or(0, |_| versions[&service]);
@@ -50,7 +50,8 @@ impl World {
             binding.order.primary = successor;
             return self.put(service, binding, version);
         }
-        let Some(Outcome::Placed(placed)) = outcome else {
+        let parted = succession.parted(&service, outcome, bindings, placements);
+        let Some(Outcome::Placed(placed)) = parted.as_ref().or(outcome) else {
             if bound.is_some() {
                 let what = What::Delete {
                     service: service.clone(),
@@ -72,11 +73,7 @@ impl World {
         let is_same = bound.is_some_and(|bound| bound.holder == placed.holder);
         let epoch = succession.epoch(outcome, bound);
         let says_so = |bound: &&Binding| is_same && bound.order == placed.order && bound.transitions >= epoch;
-        if let Some(bound) = bound.filter(says_so) {
-            if succession.parts(&service) {
-                let binding = bound.clone();
-                self.put(service, binding, version);
-            }
+        if bound.as_ref().is_some_and(says_so) {
             return;
         }
         let transitions = bound.map_or(0, |bound| bound.transitions + i32::from(!is_same));

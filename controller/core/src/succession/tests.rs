@@ -106,27 +106,55 @@ fn who_leaves_waits_until_it_knows_what_its_primary_says() {
         succession.awaits(&id("b"), Some(&outcome), &id(written), &id("a"), &bindings)
     };
     assert!(waits(placed("b", "b", "node-1"), "a"));
-    assert!(!waits(placed("b", "b", "node-1"), "c"));
+    assert!(!waits(placed("b", "d", "node-1"), "c"));
     assert!(!waits(placed("b", "a", "node-1"), "a"), "it stays");
 }
 
 #[test]
-fn a_primary_that_was_written_again_is_written_once_more_before_anybody_leaves_it() {
-    let (mut succession, bindings) = bound(&[("a", "a", "node-1", 0), ("b", "a", "node-1", 0)]);
-    let first = |succession: &Succession| {
-        let outcome = placed("b", "b", "node-1");
-        succession.first(&id("b"), Some(&outcome), &bindings, &Placements::default())
+fn who_is_to_lead_waits_until_it_knows_in_which_epoch_another_does() {
+    let (succession, bindings) = bound(&[("a", "b", "node-1", 0)]);
+    let waits = |named| {
+        let outcome = placed("a", "a", "node-1");
+        succession.awaits(&id("a"), Some(&outcome), &id("c"), &id(named), &bindings)
     };
-    let parts = Some(First::Part(id("a")));
-    assert_eq!(first(&succession), parts);
-    succession.part(&id("a"), 7);
-    for (version, awaited) in [(7, &parts), (8, &None), (8, &None), (9, &parts)] {
-        succession.seen(&id("a"), Some(version));
-        assert_eq!(first(&succession), *awaited, "{version}");
+    assert!(waits("c"));
+    assert!(!waits("a"), "it is led by it");
+}
+
+/// A group whose other service is to leave it.
+fn leaving(standbys: &[&str]) -> (Succession, Bindings, Placements) {
+    let (succession, mut bindings) = bound(&[("a", "a", "node-1", 0), ("b", "a", "node-1", 0)]);
+    bindings.get_mut(&id("a")).unwrap().order.standbys = standbys.iter().map(|one| (*one).into()).collect();
+    let placements = ["a", "b"].map(|name| (id(name), placed(name, name, "node-1")));
+    (succession, bindings, placements.into_iter().collect())
+}
+
+#[test]
+fn nobody_stands_by_for_a_primary_that_a_part_of_its_group_leaves() {
+    for (standbys, awaited) in [(&["node-2"][..], Some(First::Part(id("a")))), (&[], None)] {
+        let (succession, bindings, placements) = leaving(standbys);
+        let outcome = placed("b", "b", "node-1");
+        let first = succession.first(&id("b"), Some(&outcome), &bindings, &placements);
+        assert_eq!(first, awaited, "{standbys:?}");
     }
-    assert!(!succession.parts(&id("a")));
-    succession.part(&id("a"), 9);
-    assert!(succession.parts(&id("a")));
-    succession.seen(&id("a"), Some(10));
-    assert_eq!(first(&succession), None);
+}
+
+#[test]
+fn a_primary_has_its_standbys_back_when_who_leaves_has_left() {
+    let (mut succession, mut bindings, placements) = leaving(&[]);
+    let stands_by = |succession: &Succession, bindings: &Bindings| {
+        let mut outcome = placed("a", "a", "node-1");
+        if let Outcome::Placed(placed) = &mut outcome {
+            placed.order.standbys = vec!["node-2".into()];
+        }
+        let parted = succession.parted(&id("a"), Some(&outcome), bindings, &placements);
+        match parted.unwrap_or(outcome) {
+            Outcome::Placed(placed) => placed.order.standbys.len(),
+            _ => 0,
+        }
+    };
+    assert_eq!(stands_by(&succession, &bindings), 0);
+    bindings.get_mut(&id("b")).unwrap().order.primary = id("b");
+    succession.bound(&id("b"), &bindings);
+    assert_eq!(stands_by(&succession, &bindings), 1);
 }

@@ -187,8 +187,8 @@ impl Watch {
         });
     }
 
-    /// A holder that yielded to a claim which the lease does not know: while somebody answers it stays silent; when nobody
-    /// does, it takes the address back by an order that beats the claim's.
+    /// A holder that yielded to a claim which the lease does not know: while somebody answers who can still write the lease, it
+    /// stays silent; else it takes the address back by an order that beats the claim's.
     fn pursue_fence(
         &mut self,
         primary: &ServiceId,
@@ -204,7 +204,7 @@ impl Watch {
             next_ask: now + ASK_INTERVAL,
             ..fence
         };
-        if fence.asked < ASKS {
+        if fence.asked < ASKS && !self.is_shut_out(group, fence) {
             self.ask_all(group, actions);
             next.asked += 1;
         } else {
@@ -237,6 +237,14 @@ impl Watch {
             }
         }
         group.fence = Some(next);
+    }
+
+    /// Whether the node that answers instead of this one cannot write the lease: it was deposed and did not hear of it.
+    fn is_shut_out(&self, group: &Group, fence: Fence) -> bool {
+        let usurper = self.members.node_of(fence.from);
+        usurper.is_some_and(|one| group.view.place_of(one).is_none())
+            && fence.api != Api::Away
+            && !fence.is_absurd(group.view.epoch)
     }
 
     /// What became of a claim. What the lease says now was told before.

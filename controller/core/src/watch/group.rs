@@ -5,6 +5,7 @@ use std::time::Duration;
 use lightship_abi::order::Order;
 
 use super::view::{GroupView, Target};
+use crate::inventory::Mac;
 use crate::names::NodeName;
 use crate::time::Instant;
 
@@ -67,6 +68,8 @@ pub(super) struct Usurped {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fence {
     pub(super) order: Order,
+    /// Who claimed, or was heard to answer since.
+    pub(super) from: Mac,
     pub(super) at: Instant,
     pub(super) asked: u32,
     pub(super) next_ask: Instant,

@@ -262,6 +262,7 @@ impl Watch {
                 } else if beaten {
                     group.fence = Some(Fence {
                         order: yielded.order,
+                        from: yielded.from,
                         at: now,
                         asked: 0,
                         next_ask: now,
@@ -305,7 +306,11 @@ impl Watch {
             return;
         };
         if let Some(fence) = &mut group.fence {
-            (fence.asked, fence.next_ask) = (0, now + LOOK_INTERVAL);
+            fence.from = heard.from;
+            // Where nothing was asked since, it was heard for another reason, as often as others ask.
+            if fence.asked > 0 {
+                (fence.asked, fence.next_ask) = (0, now + LOOK_INTERVAL);
+            }
         } else {
             // It answers by an older order, or does not know of this one.
             actions.extend(told);

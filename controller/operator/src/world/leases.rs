@@ -1,6 +1,6 @@
 //! The leases that bind services: what is seen of them, and what is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -17,7 +17,7 @@ use tracing::warn;
 use super::World;
 use super::observe::{is_known, version};
 use super::writes::{Content, Write};
-use crate::bindings::{BindingUpdate, LeaseForm, LeaseWrite, lease_name};
+use crate::bindings::{BindingUpdate, LeaseWrite, lease_name};
 use crate::error::Error;
 use crate::outbox::Target;
 
@@ -55,7 +55,6 @@ impl World {
             // Whoever holds goes on; only what it is to do is told anew.
             holder_alone(&lease, &id).ok_or(())
         });
-        self.succession.seen(&id, version(&lease));
         self.note_change(&id, &lease, binding.as_ref().ok(), now);
         self.bind(&id, binding.ok());
         self.lease_names.insert(lease.name_any(), id.clone());
@@ -119,12 +118,18 @@ impl World {
         if first.is_some() || self.held_by_another(id, outcome) {
             self.deferred_leases.insert(id.clone());
             match first {
-                Some(First::Part(primary)) => self.part(&primary),
+                Some(First::Part(primary)) => self.outbox.touch(Target::Lease(primary)),
                 Some(First::Write(_)) | None => {}
             }
             return Ok(None);
         }
-        let Some(mut update) = self.lease_update(id, wall)? else {
+        let parted = self
+            .succession
+            .parted(id, outcome, &self.cluster.bindings, &self.placements);
+        if parted.is_some() {
+            self.deferred_leases.insert(id.clone());
+        }
+        let Some(mut update) = self.lease_update(id, parted.as_ref().or(outcome), wall)? else {
             return Ok(None);
         };
         if matches!(update.write, LeaseWrite::Create(_)) && self.held_back.is_some() {
@@ -146,8 +151,12 @@ impl World {
         }))
     }
 
-    fn lease_update(&self, id: &ServiceId, wall: Timestamp) -> Result<Option<BindingUpdate>, Error> {
-        let outcome = self.placements.get(id);
+    fn lease_update(
+        &self,
+        id: &ServiceId,
+        outcome: Option<&Outcome>,
+        wall: Timestamp,
+    ) -> Result<Option<BindingUpdate>, Error> {
         let observed = self.leases.get(id);
         let bindings = &self.cluster.bindings;
         let successor = self.succession.successor(id, outcome, &self.placements);
@@ -156,20 +165,7 @@ impl World {
         }
         let name = lease_name(id, observed, &self.lease_names);
         let epoch = self.succession.epoch(outcome, bindings.get(id));
-        let update = self.form.update(&name, observed, outcome, epoch, wall)?;
-        let touched = || {
-            let lease = observed.filter(|_| self.succession.parts(id))?;
-            Some(LeaseForm::touched(lease, wall))
-        };
-        Ok(update.or_else(touched))
-    }
-
-    /// Makes claims of a lease fail that are under way, before a part of its group goes its own way.
-    fn part(&mut self, primary: &ServiceId) {
-        if let Some(version) = self.leases.get(primary).and_then(version) {
-            self.succession.part(primary, version);
-        }
-        self.outbox.touch(Target::Lease(primary.clone()));
+        self.form.update(&name, observed, outcome, epoch, wall)
     }
 
     /// Notes which addresses a write may bind to whom.
@@ -190,8 +186,9 @@ impl World {
     fn awaits_a_write(&self, id: &ServiceId, outcome: Option<&Outcome>) -> bool {
         let bindings = &self.cluster.bindings;
         let own = bindings.get(id).map(|bound| bound.order.addresses());
-        let own = own.unwrap_or_default();
-        let mut sent = own
+        let wanted = outcome.map(Outcome::addresses);
+        let concerned: BTreeSet<_> = [own, wanted].into_iter().flatten().flatten().collect();
+        let mut sent = concerned
             .iter()
             .flat_map(|address| self.lease_claims.services(address))
             .filter(|other| *other != id)

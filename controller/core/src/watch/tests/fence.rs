@@ -35,6 +35,18 @@ fn while_somebody_answers_nothing_is_taken_back() {
 }
 
 #[test]
+fn who_answers_and_can_write_the_lease_no_more_is_not_waited_for() {
+    let mut scene = fenced();
+    for _ in 0..20 {
+        scene.read(0, bound(0, 1, 4, &[3]));
+        scene.pass(100);
+        scene.hear(mac(2), vip(0));
+    }
+    let claims = scene.claims();
+    assert!(matches!(claims[..], [(_, 0, 6), ..]), "{claims:?}");
+}
+
+#[test]
 fn when_nobody_answers_a_confirmed_holder_claims_above_the_claim() {
     let mut scene = fenced();
     scene.pass(50);
