@@ -168,9 +168,10 @@ impl Watch {
         }
     }
 
-    /// Who holds without a lease asks whether somebody else does, and whether the API server is back.
+    /// Who holds without a lease asks whether somebody else does, and whether the API server is back. Where it is, and the lease is
+    /// another's for good, that one had time to take it back.
     fn pursue_usurped(
-        &self,
+        &mut self,
         primary: &ServiceId,
         group: &mut Group,
         now: Instant,
@@ -179,6 +180,12 @@ impl Watch {
         let Some(usurped) = group.usurped.filter(|one| now >= one.next_look) else {
             return;
         };
+        if usurped.shut_out.is_some_and(|since| now - since >= PASSED_OVER) {
+            group.usurped = None;
+            self.revision += 1;
+            group.decided = self.revision;
+            return;
+        }
         self.ask_all(group, actions);
         actions.push(claim(primary, group, usurped.order.epoch));
         group.usurped = Some(Usurped {
@@ -284,7 +291,13 @@ impl Watch {
                     fence.api = Api::Away;
                 }
             }
-            (ClaimAnswer::Lost | ClaimAnswer::Postponed, None, _) => {}
+            (ClaimAnswer::Lost, None, place) => {
+                let is_shut_out = place.is_none() && group.view.holder != self.node;
+                if let Some(usurped) = &mut group.usurped {
+                    usurped.shut_out = usurped.shut_out.or(Some(now)).filter(|_| is_shut_out);
+                }
+            }
+            (ClaimAnswer::Postponed, None, _) => {}
         }
         self.keep(primary, group);
         actions
@@ -311,6 +324,7 @@ impl Watch {
         group.usurped = Some(Usurped {
             order,
             next_look: now + LOOK_INTERVAL,
+            shut_out: None,
         });
         self.probing.unlisted.add(primary);
         self.revision += 1;

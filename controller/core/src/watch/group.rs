@@ -10,7 +10,7 @@ use crate::names::NodeName;
 use crate::time::Instant;
 
 /// How long an address is silent before it goes by rank although the API server answers others: it may read and not write, as with
-/// a store that is full.
+/// a store that is full. As long as this, who holds by rank waits for whom the lease names.
 pub(super) const PASSED_OVER: Duration = Duration::from_secs(10);
 /// How much longer each further standby waits before it claims.
 pub(super) const STANDBY_STEP: Duration = Duration::from_millis(250);
@@ -62,6 +62,8 @@ pub(super) struct Leaving {
 pub(super) struct Usurped {
     pub(super) order: Order,
     pub(super) next_look: Instant,
+    /// Since when the lease is known to be another's and not this node's to claim.
+    pub(super) shut_out: Option<Instant>,
 }
 
 /// The kernel yielded to a claim that the lease does not know.

@@ -214,6 +214,7 @@ impl Watch {
             group.usurped = Some(Usurped {
                 order,
                 next_look: now,
+                shut_out: None,
             });
         } else if view.former.as_ref() == Some(&self.node) {
             group.leaving = Some(leaving(order, &view.targets, view, now));

@@ -21,19 +21,31 @@ const WITNESS_INTERVAL: Duration = Duration::from_millis(500);
 const UNARMED_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a new binding may take to be answered for the first time, at a station that takes them up promptly.
 const SETTLING: Duration = Duration::from_secs(2);
-/// How long at one that does not; then its heartbeat is what counts.
-const LONGEST_SETTLING: Duration = Duration::from_secs(15);
-/// How many times as long as the slowest binding lately another one may take.
+/// How long at one that does not: its heartbeat tells whether it lives.
+const LONGEST_SETTLING: Duration = Duration::from_mins(2);
+/// How many times as long as the slowest binding lately another one may take: whoever is behind with many loses a few of them, not
+/// all, for every claim is one more thing for all agents to keep up with.
 const SETTLING_FACTOR: u32 = 3;
 
 #[derive(Clone, Debug)]
 struct Address {
     since: Instant,
-    /// Whether it was asked for when it was not taken up yet.
-    is_awaited: bool,
-    answered: bool,
+    taking_up: TakingUp,
     misses: u32,
     first_missed: Instant,
+}
+
+/// Whether a station answers for an address that it was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TakingUp {
+    /// It was not asked for yet.
+    Unasked,
+    /// It was asked for and may not have been heard of there yet.
+    Awaited,
+    /// That took too long.
+    Overdue,
+    /// The station answered for it.
+    Done,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,8 +130,7 @@ impl Pair {
         for address in addresses {
             self.addresses.entry(*address).or_insert(Address {
                 since: now,
-                is_awaited: false,
-                answered: false,
+                taking_up: TakingUp::Unasked,
                 misses: 0,
                 first_missed: now,
             });
@@ -195,7 +206,7 @@ impl Pair {
         // An address that was never answered for does not tell whether the station is there.
         let is_doubted = self.misses > 0 || self.is_behind;
         let next = self
-            .following(|one| !is_doubted || one.answered)
+            .following(|one| !is_doubted || one.taking_up == TakingUp::Done)
             .or_else(|| self.following(|_| true));
         self.cursor = next;
         next
@@ -223,11 +234,11 @@ impl Pair {
             self.addresses.values_mut().for_each(|one| one.misses = 0);
         }
         if let Some(one) = self.addresses.get_mut(&address) {
-            if one.is_awaited && !one.answered {
+            if matches!(one.taking_up, TakingUp::Awaited | TakingUp::Overdue) {
                 self.took_up = Some(now);
                 self.slowest = (now - one.since).max(self.slowest / 8 * 7);
             }
-            (one.answered, one.misses) = (true, 0);
+            (one.taking_up, one.misses) = (TakingUp::Done, 0);
         }
         (self.heard, self.misses, self.is_behind) = (Some(now), 0, false);
         if self.pending.is_some_and(|pending| pending.address == address) {
@@ -266,11 +277,15 @@ impl Pair {
         let Some(one) = self.addresses.get_mut(&address) else {
             return false;
         };
-        // An agent that is behind with its bindings is not silent, and a claim would be one more thing to keep up with.
-        let waiting_since = settled.map_or(one.since, |at| at.max(one.since));
-        if !one.answered && now - waiting_since < patience {
-            (self.is_behind, one.is_awaited) = (true, true);
-            return false;
+        if matches!(one.taking_up, TakingUp::Unasked | TakingUp::Awaited) {
+            // An agent that is behind with its bindings is not silent.
+            let waited = now - settled.map_or(one.since, |at| at.max(one.since));
+            if waited < patience {
+                (self.is_behind, one.taking_up) = (true, TakingUp::Awaited);
+                return false;
+            }
+            one.taking_up = TakingUp::Overdue;
+            self.slowest = self.slowest.max(waited);
         }
         if one.misses == 0 {
             one.first_missed = sent;

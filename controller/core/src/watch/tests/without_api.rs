@@ -122,3 +122,20 @@ fn a_forged_claim_drives_no_epoch_up() {
         assert_eq!(again, [(group(0), Part::Usurper, order)]);
     }
 }
+
+#[test]
+fn who_can_write_the_lease_no_more_waits_for_its_holder_and_not_for_ever() {
+    let mut scene = alone(&[1, 3]);
+    unreachable(&mut scene, 2500);
+    scene.lease(0, 3, 4, &[2]);
+    let usurped = Order { epoch: 5, rank: 1 };
+    for (seconds, awaited) in [(9, vec![(group(0), Part::Usurper, usurped)]), (4, vec![])] {
+        for _ in 0..seconds {
+            scene.pass(1000);
+            for _ in scene.claims() {
+                scene.claim_answered(0, ClaimAnswer::Lost);
+            }
+        }
+        assert_eq!(scene.answers(), awaited);
+    }
+}
