@@ -17,7 +17,21 @@ pub enum Freshness {
     Fresh,
     /// Its heartbeat has not changed for longer than its duration.
     Expired,
+    /// It has not for so long that nobody counts on it any more.
+    Gone,
 }
+
+/// Who is there, as far as it changes what is decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Nodes whose agents are alive.
+    pub fresh: BTreeSet<NodeName>,
+    /// Those that nobody counts on any more.
+    pub gone: BTreeSet<NodeName>,
+}
+
+/// After how many durations without a change a heartbeat is [`Freshness::Gone`]: an API server with much to do makes many late.
+const GONE_AFTER: u32 = 4;
 
 #[derive(Clone, Debug)]
 struct Heartbeat {
@@ -30,6 +44,10 @@ struct Heartbeat {
 impl Heartbeat {
     fn expires_at(&self) -> Instant {
         self.changed_at + self.duration
+    }
+
+    fn gone_at(&self) -> Instant {
+        self.changed_at + self.duration * GONE_AFTER
     }
 }
 
@@ -99,9 +117,8 @@ impl Heartbeats {
         self.nodes.remove(node);
     }
 
-    /// Weighs the expiries seen by now, and returns the nodes whose agents are alive; call before asking
-    /// [`Self::freshness`].
-    pub fn advance(&mut self, now: Instant) -> BTreeSet<NodeName> {
+    /// Weighs the expiries seen by now, and returns who is there; call before asking [`Self::freshness`].
+    pub fn advance(&mut self, now: Instant) -> Census {
         let expired = self.nodes.values().filter(|beat| now >= beat.expires_at());
         let just_expired = expired
             .clone()
@@ -113,8 +130,15 @@ impl Heartbeats {
         } else if just_expired == 0 {
             self.doubted_until = None;
         }
-        let alive = |node: &&NodeName| self.freshness(node, now) == Some(Freshness::Fresh);
-        self.nodes.keys().filter(alive).cloned().collect()
+        let mut census = Census::default();
+        for node in self.nodes.keys() {
+            match self.freshness(node, now) {
+                Some(Freshness::Fresh) => census.fresh.insert(node.clone()),
+                Some(Freshness::Gone) => census.gone.insert(node.clone()),
+                Some(Freshness::Expired) | None => false,
+            };
+        }
+        census
     }
 
     /// What is known of the agent on `node`, `None` when it never reported.
@@ -125,8 +149,10 @@ impl Heartbeats {
         let unheard = !self.is_proven(beat.duration, now) && now < self.given_up(beat.duration);
         Some(if now < beat.expires_at() || doubted || unheard {
             Freshness::Fresh
-        } else {
+        } else if now < beat.gone_at() {
             Freshness::Expired
+        } else {
+            Freshness::Gone
         })
     }
 
@@ -140,7 +166,8 @@ impl Heartbeats {
     #[must_use]
     pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
         let beats = self.nodes.values();
-        let expiries = beats.flat_map(|beat| [beat.expires_at(), self.given_up(beat.duration)]);
+        let expiries =
+            beats.flat_map(|beat| [beat.expires_at(), self.given_up(beat.duration), beat.gone_at()]);
         expiries.chain(self.doubted_until).filter(|at| *at > now).min()
     }
 }
@@ -225,7 +252,7 @@ mod tests {
         }
         assert_eq!(
             fresh(&mut beats, "node-1", at(60)),
-            Some(Freshness::Expired),
+            Some(Freshness::Gone),
             "for good"
         );
     }

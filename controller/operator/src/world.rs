@@ -21,6 +21,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use lightship_core::heartbeat::Census;
 use lightship_core::ipam::{Ipam, Kind};
 use lightship_core::names::{NodeName, PolicyName, PoolName, ServiceId};
 use lightship_core::placement::{Cluster, Placements, Rebalancing, Scope};
@@ -79,8 +80,8 @@ pub(crate) struct World {
     placements: Placements,
     /// What placement has to look at again.
     stale: Scope,
-    /// Which agents were fresh when last looked at.
-    fresh: BTreeSet<NodeName>,
+    /// Which agents were there when last looked at.
+    census: Census,
     missing: BTreeSet<Source>,
     /// Definitions that are not ours at the moment.
     replaced: BTreeMap<Definition, Replaced>,
@@ -132,7 +133,7 @@ impl World {
             cluster: Cluster::default(),
             placements: Placements::default(),
             stale: Scope::Everything,
-            fresh: BTreeSet::new(),
+            census: Census::default(),
             missing: BTreeSet::from(Source::ALL),
             replaced: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -361,16 +362,16 @@ impl World {
 
     /// Mere renewals decide nothing: with hundreds of nodes there are dozens a second.
     fn weigh_heartbeats(&mut self, now: Instant) {
-        let fresh = self.cluster.heartbeats.advance(now);
-        if fresh != self.fresh {
-            let steadiness = &mut self.cluster.steadiness;
-            for node in self.fresh.difference(&fresh) {
+        let census = self.cluster.heartbeats.advance(now);
+        if census != self.census {
+            let (before, steadiness) = (&self.census, &mut self.cluster.steadiness);
+            for node in before.fresh.difference(&census.fresh) {
                 steadiness.fell_silent(node, now);
             }
-            for node in fresh.difference(&self.fresh) {
+            for node in census.fresh.difference(&before.fresh) {
                 steadiness.heard(node, now);
             }
-            self.fresh = fresh;
+            self.census = census;
             self.replace_everything();
         }
     }

@@ -8,6 +8,7 @@ use super::eligible::{Refusal, Suitability, Trust, suitability};
 use super::place::Cluster;
 use super::standby::Peers;
 use crate::binding::Announcement;
+use crate::heartbeat::Freshness;
 use crate::names::{NodeName, PolicyName};
 use crate::time::Instant;
 
@@ -97,7 +98,9 @@ fn judge(cluster: &Cluster, names: &[PolicyName], now: Instant) -> Judged {
         let policies = names
             .iter()
             .filter_map(|policy| cluster.policies.get_key_value(policy));
-        let trust = if cluster.steadiness.is_held_down(name, now) {
+        let trust = if report.is_some_and(|(_, freshness)| freshness == Freshness::Gone) {
+            Trust::Gone
+        } else if cluster.steadiness.is_held_down(name, now) {
             Trust::HeldDown
         } else {
             Trust::Steady

@@ -14,7 +14,7 @@ fn rank(suitability: &Suitability, trust: Trust, most: usize) -> Rank {
     (
         suitability.is(NodeTrait::Silent),
         suitability.is(NodeTrait::Drained),
-        trust == Trust::HeldDown,
+        trust != Trust::Steady,
         suitability.traits.len(),
         most - suitability.policies.len(),
         suitability.broken.len(),

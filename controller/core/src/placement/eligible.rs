@@ -101,6 +101,8 @@ pub(super) enum Trust {
     Steady,
     /// It lost addresses by force lately, and has to be steady for a while first.
     HeldDown,
+    /// It has been silent for so long that nobody counts on it any more.
+    Gone,
 }
 
 impl Suitability {
@@ -136,7 +138,7 @@ pub(super) fn suitability<'a>(
         return Err(refusals);
     }
     let mut traits = node.traits.clone();
-    if report.is_none_or(|(_, freshness)| freshness == Freshness::Expired) {
+    if report.is_none_or(|(_, freshness)| freshness != Freshness::Fresh) {
         traits.insert(NodeTrait::Silent);
     }
     Ok(Suitability {

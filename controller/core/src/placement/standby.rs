@@ -56,6 +56,13 @@ pub(super) struct Standing<'a> {
 /// The standbys of a group. Who stands by stays, as long as nothing speaks against it.
 pub(super) fn standbys(standing: Standing<'_>, judged: &Judged) -> Vec<NodeName> {
     let order = judged.peers(standing.holder);
+    let present = standing.present.iter();
+    let mut present = present.filter_map(|one| judged.suitable.get(one));
+    let backing = if present.any(Suitability::is_good) {
+        Backing::Another
+    } else {
+        Backing::Nobody
+    };
     let mut candidates = Vec::new();
     let mut good = 0;
     for (position, name) in order.iter().enumerate() {
@@ -67,7 +74,7 @@ pub(super) fn standbys(standing: Standing<'_>, judged: &Judged) -> Vec<NodeName>
         let Some(suitability) = judged.suitable.get(name) else {
             continue;
         };
-        let Some(objection) = objection(suitability, present, relieved) else {
+        let Some(objection) = objection(suitability, present, relieved, backing) else {
             continue;
         };
         good += usize::from(objection == Objection::None);
@@ -108,15 +115,36 @@ enum Objection {
     Silent,
 }
 
+/// Whether a group has a standby in good order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backing {
+    Another,
+    Nobody,
+}
+
 /// How much speaks against a node as a standby; `None` when it must not be one.
-fn objection(suitability: &Suitability, present: Option<usize>, relieved: Relieved) -> Option<Objection> {
+fn objection(
+    suitability: &Suitability,
+    present: Option<usize>,
+    relieved: Relieved,
+    backing: Backing,
+) -> Option<Objection> {
     let silent = suitability.is(NodeTrait::Silent);
     let is_new = present.is_none() && relieved == Relieved::No;
-    let unfit = silent || suitability.trust == Trust::HeldDown;
+    let unfit = silent || suitability.trust != Trust::Steady;
     if suitability.is(NodeTrait::Drained) || (is_new && unfit) {
         return None;
     }
-    Some(if silent {
+    // Of a heartbeat that is late for a while nothing follows where another stands by: each lease that is written for it is news
+    // to every agent, and where an API server has much to do many are late.
+    let falters = present.is_some()
+        && backing == Backing::Another
+        && suitability.trust != Trust::Gone
+        && suitability.broken.is_empty()
+        && suitability.traits.iter().all(|one| *one == NodeTrait::Silent);
+    Some(if falters {
+        Objection::None
+    } else if silent {
         Objection::Silent
     } else if relieved == Relieved::No && !suitability.is_good() {
         Objection::LastResort

@@ -10,7 +10,7 @@ use super::plan::Shape;
 use super::world::World;
 use super::{MS, Micros, SECOND};
 use crate::binding::{Binding, WorkOrder};
-use crate::heartbeat::Heartbeats;
+use crate::heartbeat::{Census, Heartbeats};
 use crate::interfaces::InterfaceSelector;
 use crate::inventory::Inventory;
 use crate::members::Members;
@@ -49,7 +49,7 @@ pub(super) struct Operator {
     is_sure: bool,
     /// Whether anything but the time changed since the last decision.
     is_stale: bool,
-    alive: BTreeSet<NodeName>,
+    census: Census,
     thinks_at: Option<Micros>,
 }
 
@@ -292,21 +292,21 @@ impl World {
         let Operator {
             cluster,
             placements,
-            alive: before,
+            census: before,
             is_stale,
             ..
         } = &mut self.operator;
-        let alive = cluster.heartbeats.advance(now);
-        for name in before.difference(&alive) {
+        let census = cluster.heartbeats.advance(now);
+        for name in before.fresh.difference(&census.fresh) {
             cluster.steadiness.fell_silent(name, now);
         }
-        for name in alive.difference(before) {
+        for name in census.fresh.difference(&before.fresh) {
             cluster.steadiness.heard(name, now);
         }
         let is_trusted = !cluster.steadiness.advance(now).is_empty();
         let is_due = !placements.take_due(cluster, now).is_empty();
-        let changed = alive != *before;
-        *before = alive;
+        let changed = census != *before;
+        *before = census;
         if std::mem::take(is_stale) || changed || is_trusted || is_due {
             placements.decide(cluster, Scope::Everything, now);
         }

@@ -70,7 +70,7 @@ impl Run {
             let (beats, renewal) = (&mut self.cluster.heartbeats, format!("r{}", self.renewals));
             beats.observe(name.clone(), renewal, DURATION, inventory, self.now);
         }
-        let fresh = self.cluster.heartbeats.advance(self.now);
+        let fresh = self.cluster.heartbeats.advance(self.now).fresh;
         for name in names {
             if fresh.contains(&name) {
                 self.cluster.steadiness.heard(&name, self.now);

@@ -122,3 +122,28 @@ fn what_falls_silent_goes_to_its_first_standby() {
     }
     assert!(run.load().values().all(|count| *count >= 10), "{:?}", run.load());
 }
+
+#[test]
+fn a_standby_that_is_late_for_a_while_is_replaced_only_where_no_other_stands_by() {
+    let mut run = Run::new(5, 1);
+    let before = run.order("s0000").standbys.clone();
+    run.dead.insert(before[0].clone());
+    assert_eq!(run.pass(40), 0, "nothing is written for one that is late");
+    run.dead.clear();
+    assert_eq!(run.pass(120), 0, "nor when it is back");
+    run.dead.extend(before.clone());
+    run.pass(20);
+    let after = &run.order("s0000").standbys;
+    assert!(before.iter().all(|late| !after.contains(late)), "{after:?}");
+}
+
+#[test]
+fn a_standby_that_stays_silent_is_replaced_in_the_end() {
+    let mut run = Run::new(5, 1);
+    let before = run.order("s0000").standbys.clone();
+    run.dead.insert(before[0].clone());
+    run.pass(65);
+    let after = &run.order("s0000").standbys;
+    assert_eq!((after.len(), &after[0]), (2, &before[1]), "{after:?}");
+    assert!(!after.contains(&before[0]));
+}
