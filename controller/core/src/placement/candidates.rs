@@ -1,9 +1,10 @@
 //! Which nodes may hold for which policies and endpoints, judged once per such set and not once per service.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::choose::Ranking;
 use super::eligible::{Refusal, Suitability, Trust, suitability};
 use super::place::Cluster;
 use super::standby::Peers;
@@ -20,9 +21,15 @@ pub(super) struct Judged {
     /// Nodes that may not, and why.
     pub(super) refused: BTreeMap<NodeName, Vec<(PolicyName, Refusal)>>,
     peers: RefCell<Peers>,
+    ranking: OnceCell<Ranking>,
 }
 
 impl Judged {
+    /// How the suitable nodes compare.
+    pub(super) fn ranking(&self) -> &Ranking {
+        self.ranking.get_or_init(|| Ranking::of(&self.suitable))
+    }
+
     /// Every suitable node but the holder, in the order in which the holder takes its peers.
     pub(super) fn peers(&self, holder: &NodeName) -> Rc<[NodeName]> {
         self.peers.borrow_mut().of(holder, &self.suitable)

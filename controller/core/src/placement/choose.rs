@@ -21,46 +21,84 @@ fn rank(suitability: &Suitability, trust: Trust, most: usize) -> Rank {
     )
 }
 
-/// The suitable nodes that have the least against them.
+/// The ranks of the nodes that are suitable for one set of policies: what is judged once is not compared once per service.
 #[derive(Debug)]
-pub(super) struct Best<'a>(BTreeMap<&'a NodeName, &'a Suitability>);
+pub(super) struct Ranking {
+    ranks: BTreeMap<NodeName, Ranks>,
+    /// The least rank of a newcomer.
+    least: Option<Rank>,
+}
 
-impl<'a> Best<'a> {
-    /// The best of the suitable, for a group held by `holder`: what counts against newcomers only does not count
-    /// against it.
-    pub(super) fn of(suitable: &'a BTreeMap<NodeName, Suitability>, holder: Option<&NodeName>) -> Self {
+#[derive(Clone, Copy, Debug)]
+struct Ranks {
+    /// What counts against newcomers only does not count against it.
+    as_holder: Rank,
+    as_newcomer: Rank,
+}
+
+impl Ranking {
+    /// Ranks the suitable nodes.
+    pub(super) fn of(suitable: &BTreeMap<NodeName, Suitability>) -> Self {
         let most = suitable
             .values()
             .map(|one| one.policies.len())
             .max()
             .unwrap_or_default();
-        let rank = |name: &NodeName, one: &Suitability| {
-            let trust = if Some(name) == holder {
-                Trust::Steady
-            } else {
-                one.trust
-            };
-            rank(one, trust, most)
+        let both = |one: &Suitability| Ranks {
+            as_holder: rank(one, Trust::Steady, most),
+            as_newcomer: rank(one, one.trust, most),
         };
-        let best = suitable.iter().map(|(name, one)| rank(name, one)).min();
-        let of_the_best = suitable
+        let ranks: BTreeMap<_, _> = suitable
             .iter()
-            .filter(|(name, one)| Some(rank(name, one)) == best);
-        Self(of_the_best.collect())
+            .map(|(name, one)| (name.clone(), both(one)))
+            .collect();
+        let least = ranks.values().map(|ranks| ranks.as_newcomer).min();
+        Self { ranks, least }
     }
 
+    /// The best of them for a group held by `holder`.
+    pub(super) fn best<'a>(&'a self, holder: Option<&'a NodeName>) -> Best<'a> {
+        let holding = holder.and_then(|name| self.ranks.get(name));
+        let least = holding
+            .map(|ranks| ranks.as_holder)
+            .into_iter()
+            .chain(self.least)
+            .min();
+        Best {
+            ranking: self,
+            holder,
+            least,
+        }
+    }
+}
+
+/// The suitable nodes that have the least against them, for one group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Best<'a> {
+    ranking: &'a Ranking,
+    holder: Option<&'a NodeName>,
+    least: Option<Rank>,
+}
+
+impl<'a> Best<'a> {
     /// Whether a node is one of them.
     pub(super) fn contains(&self, node: &NodeName) -> bool {
-        self.0.contains_key(node)
+        let ranks = self.ranking.ranks.get(node);
+        ranks.is_some_and(|ranks| self.is_least(node, ranks))
+    }
+
+    fn is_least(&self, node: &NodeName, ranks: &Ranks) -> bool {
+        let rank = if self.holder == Some(node) {
+            ranks.as_holder
+        } else {
+            ranks.as_newcomer
+        };
+        self.least == Some(rank)
     }
 
     /// The first standby of a binding that is one of them.
-    pub(super) fn standby(&self, binding: &Binding) -> Option<&'a NodeName> {
-        let standbys = binding.order.standbys.iter();
-        standbys
-            .filter_map(|name| self.0.get_key_value(name))
-            .map(|(name, _)| *name)
-            .next()
+    pub(super) fn standby<'b>(&self, binding: &'b Binding) -> Option<&'b NodeName> {
+        binding.order.standbys.iter().find(|name| self.contains(name))
     }
 
     /// The least loaded of them; of several, the one that this group falls to by hash.
@@ -69,7 +107,9 @@ impl<'a> Best<'a> {
         primary: &ServiceId,
         load: &BTreeMap<NodeName, usize>,
     ) -> Option<&'a NodeName> {
-        self.0.keys().copied().min_by_key(|name| {
+        let all = self.ranking.ranks.iter();
+        let best = all.filter(|(name, ranks)| self.is_least(name, ranks));
+        best.map(|(name, _)| name).min_by_key(|name| {
             (
                 load.get(*name).copied().unwrap_or(0),
                 std::cmp::Reverse(weight_of_service(primary, name)),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::candidates::Candidates;
-use super::choose::Best;
 use super::demand::{Announceable, Policy, demand};
 use super::eligible::Node;
 use super::group::{Demands, Group};
@@ -216,7 +215,7 @@ impl Placements {
             }
             let seat = Seat::of(cluster, group, &mut candidates, &self.demands);
             self.moves.saw(&seat.group.primary, seat.holder(), now);
-            let best = Best::of(&seat.judged.suitable, seat.holder());
+            let best = seat.judged.ranking().best(seat.holder());
             let evens_out = self.moves.evens_out(&seat.group.primary);
             let elsewhere = evens_out.filter(|to| best.contains(to)).cloned();
             match (seat.holder().filter(|name| best.contains(name)), elsewhere) {
@@ -236,7 +235,7 @@ impl Placements {
     /// Finds a holder for a group that has none, or one that should not stay.
     fn house(&mut self, cluster: &Cluster, seat: &Seat<'_>, now: Instant) {
         let primary = &seat.group.primary;
-        let best = Best::of(&seat.judged.suitable, seat.holder());
+        let best = seat.judged.ranking().best(seat.holder());
         let under_way = self.moves.target(primary).filter(|to| best.contains(to)).cloned();
         let forced = seat.binding.filter(|_| !seat.holder_answers());
         let unbound = self.moves.last_holder(primary).filter(|_| seat.binding.is_none());

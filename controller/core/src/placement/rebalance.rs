@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::choose::Best;
 use super::seat::{Recency, Seat};
 use crate::names::{NodeName, ServiceId};
 
@@ -44,7 +43,7 @@ impl Evening {
     /// Where a group should go from its holder, if it should in this step.
     pub(super) fn weigh(&mut self, seat: &Seat<'_>, holder: &NodeName, recency: Recency) -> Option<NodeName> {
         let (primary, size) = (&seat.group.primary, seat.group.services.len());
-        let best = Best::of(&seat.judged.suitable, Some(holder));
+        let best = seat.judged.ranking().best(Some(holder));
         let to = best
             .least_loaded(primary, &self.load)
             .filter(|_| best.contains(holder))?;

@@ -64,23 +64,25 @@ pub(super) fn standbys(standing: Standing<'_>, judged: &Judged) -> Vec<NodeName>
         Backing::Nobody
     };
     let mut candidates = Vec::new();
-    let mut good = 0;
-    for (position, name) in order.iter().enumerate() {
+    let mut consider = |name| {
         let present = standing.present.iter().position(|one| one == name);
         let relieved = Relieved::of(standing, name, present);
-        if position >= PEERS && good >= STANDBYS && relieved == Relieved::No {
-            continue;
-        }
-        let Some(suitability) = judged.suitable.get(name) else {
-            continue;
-        };
-        let Some(objection) = objection(suitability, present, relieved, backing) else {
-            continue;
-        };
-        good += usize::from(objection == Objection::None);
+        let suitability = judged.suitable.get(name)?;
+        let objection = objection(suitability, present, relieved, backing)?;
         let leaning = std::cmp::Reverse(weight_of_service(standing.primary, name));
         let place = present.unwrap_or(usize::MAX);
         candidates.push((objection, relieved != Relieved::Now, place, leaning, name));
+        Some(objection)
+    };
+    let (mut position, mut good) = (0, 0);
+    while position < order.len() && (position < PEERS || good < STANDBYS) {
+        good += usize::from(consider(&order[position]) == Some(Objection::None));
+        position += 1;
+    }
+    for name in [standing.hands_over, standing.handed_over].into_iter().flatten() {
+        if *name != *standing.holder && !order[..position].contains(name) {
+            consider(name);
+        }
     }
     candidates.sort_unstable();
     let first = candidates.into_iter().take(STANDBYS);
