@@ -3,7 +3,14 @@
 
 mod sandbox;
 
-use std::{collections::BTreeMap, fs, path::Path, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use aya::programs::links::{FdLink, PinnedLink};
 use lightship_datapath::{
@@ -55,6 +62,22 @@ fn a_restart_is_not_seen_on_the_wire() {
         asked
     );
     assert_eq!(programs_on("near").len(), 1);
+}
+
+#[test]
+fn however_many_entries_there_are_each_is_seen_once() {
+    enter();
+    let mut datapath = open();
+    let all: BTreeSet<IpAddr> = (0..9000)
+        .map(|number| Ipv4Addr::from_bits(0x0A40_0000 + number).into())
+        .collect();
+    reconcile(&mut datapath, &desired_of(&Vec::from_iter(all.clone())));
+    let observed = datapath.observe().expect("an observation");
+    let seen = observed.entries.iter();
+    let seen = seen.filter(|(_, kept)| kept.fence.hold.is_some() && kept.fence.tombstone.is_none());
+    let seen: Vec<IpAddr> = seen.map(|(entry, _)| entry.address).collect();
+    assert!(seen.iter().eq(&all), "{} of {}", seen.len(), all.len());
+    assert!(observed.strays.is_empty(), "{:?}", observed.strays);
 }
 
 #[test]
