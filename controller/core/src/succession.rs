@@ -126,7 +126,7 @@ impl Succession {
             // Its own write is what retires it.
             Some(before) if before == id => None,
             Some(_) => left(id, placed, bindings)
-                .filter(|left| is_claimable(left, bindings))
+                .filter(|left| is_claimable(left, bindings) && self.parts())
                 .map(|left| First::Part(left.clone()))
                 .or_else(|| copy_waits(id, placed, bindings, placements)),
             None => copy_waits(id, placed, bindings, placements),
@@ -203,11 +203,21 @@ impl Succession {
             Some(Outcome::Placed(placed)) => left(&other, placed, bindings) == Some(id),
             _ => false,
         };
-        (self.names.get(id) == Some(id) && self.heirs(id, placements).any(leaves)).then(|| {
+        let is_left = self.names.get(id) == Some(id) && self.heirs(id, placements).any(leaves);
+        (is_left && self.parts()).then(|| {
             let mut placed = placed.clone();
             placed.order.standbys.clear();
             Outcome::Placed(placed)
         })
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests switch the rule off"))]
+    fn parts(&self) -> bool {
+        #[cfg(test)]
+        if self.broken == Some(broken::Rule::Parting) {
+            return false;
+        }
+        true
     }
 
     /// The other services that are to be bound and name a primary, or still one that it succeeded.

@@ -1,9 +1,9 @@
 //! Histories of groups whose primary's service goes and comes back, beside everything else that goes wrong.
 
 use super::dice::Dice;
-use super::histories::{hold, play, report};
+use super::histories::{hold, replay};
 use super::plan::{Fault, Kind, Plan, QUIET};
-use super::{MS, SECOND, Without};
+use super::{MS, SECOND};
 
 /// The same history for groups of two or three services, whose primaries go now and then; some of them for another address.
 pub(super) fn shared(mut plan: Plan, permille_leave: u64) -> Plan {
@@ -81,14 +81,6 @@ fn beside_many_faults_whoever_leaves_breaks_nothing_for_good() {
     hold("leaves and many", 300, |seed| shared(Plan::roll(seed, 6), 500));
 }
 
-/// These histories have to hold whichever seeds the others begin with.
-fn replay(plans: impl IntoIterator<Item = Plan>) {
-    for plan in plans {
-        let broken = play(&plan, Without::Nothing, false).0;
-        assert!(broken.is_none(), "{}", report(&plan, Without::Nothing));
-    }
-}
-
 #[test]
 fn an_agent_that_froze_as_it_started_answers_by_no_news_from_before_it_listed() {
     replay([70477, 90436].map(|seed| shared(Plan::roll(seed, 6), 0)));
@@ -106,4 +98,14 @@ fn whoever_leaves_or_goes_while_its_group_is_being_written_waits_for_that() {
 #[test]
 fn a_primary_that_comes_back_leads_nobody_whose_address_it_does_not_bind() {
     replay([shared(Plan::roll(90053, 6), 500)]);
+}
+
+#[test]
+fn nobody_claims_a_primary_that_a_part_of_its_group_leaves() {
+    replay([71474, 91210, 91264].map(|seed| shared(Plan::roll(seed, 6), 500)));
+}
+
+#[test]
+fn who_is_to_lead_knows_in_which_epoch_another_leads() {
+    replay([20140, 71180].map(|seed| in_turn(seed, 500)));
 }

@@ -9,6 +9,8 @@ pub(crate) enum Rule {
     Retirement,
     /// The epoch of an address never goes back.
     Epochs,
+    /// Nobody stands by for a primary that a part of its group leaves.
+    Parting,
     /// Who leaves or is unbound waits for writes about its group that are under way.
     Answers,
 }
