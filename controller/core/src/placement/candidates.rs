@@ -107,10 +107,12 @@ fn judge(cluster: &Cluster, names: &[PolicyName], now: Instant) -> Judged {
             .filter_map(|policy| cluster.policies.get_key_value(policy));
         let trust = if report.is_some_and(|(_, freshness)| freshness == Freshness::Gone) {
             Trust::Gone
-        } else if cluster.steadiness.is_held_down(name, now) {
+        } else if !cluster.steadiness.is_held_down(name, now) {
+            Trust::Steady
+        } else if cluster.steadiness.was_deposed(name) {
             Trust::HeldDown
         } else {
-            Trust::Steady
+            Trust::Late
         };
         match suitability(node, report, trust, policies) {
             Ok(one) => {

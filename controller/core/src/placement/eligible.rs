@@ -99,6 +99,8 @@ pub(super) struct Suitability {
 pub(super) enum Trust {
     /// It may.
     Steady,
+    /// Its heartbeat was late, and it has to be steady for a while first.
+    Late,
     /// It lost addresses by force lately, and has to be steady for a while first.
     HeldDown,
     /// It has been silent for so long that nobody counts on it any more.

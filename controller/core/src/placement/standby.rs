@@ -141,7 +141,7 @@ fn objection(
     // to every agent, and where an API server has much to do many are late.
     let falters = present.is_some()
         && backing == Backing::Another
-        && suitability.trust != Trust::Gone
+        && matches!(suitability.trust, Trust::Steady | Trust::Late)
         && suitability.broken.is_empty()
         && suitability.traits.iter().all(|one| *one == NodeTrait::Silent);
     Some(if falters {

@@ -22,6 +22,8 @@ struct Fall {
     times: u32,
     /// Since when it is steady; `None` while it is silent.
     steady_since: Option<Instant>,
+    /// Whether addresses were taken from it, or its heartbeat was only late.
+    was_deposed: bool,
 }
 
 impl Fall {
@@ -50,6 +52,7 @@ impl Steadiness {
     pub fn lost(&mut self, node: &NodeName, now: Instant) {
         let fall = self.fall(node, now);
         fall.steady_since = fall.steady_since.map(|_| now);
+        fall.was_deposed = true;
     }
 
     /// The node's heartbeat expired.
@@ -76,6 +79,12 @@ impl Steadiness {
         self.fallen.get(node).is_some_and(|fall| !fall.is_trusted(now))
     }
 
+    /// Whether a node that is held down lost addresses by force since it was last trusted.
+    #[must_use]
+    pub fn was_deposed(&self, node: &NodeName) -> bool {
+        self.fallen.get(node).is_some_and(|fall| fall.was_deposed)
+    }
+
     /// Lets time pass, and returns the nodes that are trusted again since the last call.
     pub fn advance(&mut self, now: Instant) -> BTreeSet<NodeName> {
         let is_over = |fall: &Fall| fall.trusted_at().is_some_and(|at| at + FORGOTTEN_AFTER <= now);
@@ -99,9 +108,11 @@ impl Steadiness {
         let fall = self.fallen.entry(node.clone()).or_insert(Fall {
             times: 1,
             steady_since: Some(now),
+            was_deposed: false,
         });
         if fall.is_trusted(now) && fall.steady_since != Some(now) {
             fall.times = fall.times.saturating_add(1);
+            fall.was_deposed = false;
         }
         fall
     }

@@ -320,6 +320,11 @@ fn the_same_seed_gives_the_same_history() {
 }
 
 #[test]
+fn a_standby_that_lost_addresses_is_the_first_for_no_others() {
+    replay([busy_death(120170)]);
+}
+
+#[test]
 fn who_was_deposed_and_did_not_hear_of_it_does_not_answer_for_good() {
     replay([
         Plan::roll(121177, 6),

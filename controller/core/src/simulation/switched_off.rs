@@ -84,7 +84,12 @@ fn a_primary_that_is_deleted_without_being_retired_is_missed() {
 #[test]
 fn where_a_primary_is_claimed_while_a_part_of_its_group_leaves_two_lead() {
     let without = Without::Succession(succession::broken::Rule::Parting);
-    breaks(100, |seed| shared(Plan::roll(seed, 6), 500), without, " went from ");
+    breaks(
+        100,
+        |seed| shared(Plan::roll(seed, 6), 500),
+        without,
+        " went from ",
+    );
 }
 
 #[test]

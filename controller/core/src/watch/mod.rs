@@ -25,6 +25,7 @@ mod index;
 mod link;
 mod pair;
 mod probing;
+mod returning;
 mod stations;
 mod succession;
 mod view;

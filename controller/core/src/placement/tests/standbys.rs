@@ -147,3 +147,14 @@ fn a_standby_that_stays_silent_is_replaced_in_the_end() {
     assert_eq!((after.len(), &after[0]), (2, &before[1]), "{after:?}");
     assert!(!after.contains(&before[0]));
 }
+
+#[test]
+fn a_standby_that_lost_addresses_by_force_gives_way() {
+    let mut run = Run::new(5, 1);
+    let before = run.order("s0000").standbys.clone();
+    run.cluster.steadiness.lost(&before[0], run.now);
+    run.settle();
+    let after = &run.order("s0000").standbys;
+    assert_eq!(after[0], before[1], "{after:?}");
+    assert!(!after.contains(&before[0]), "{after:?}");
+}
