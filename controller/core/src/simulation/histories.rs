@@ -321,14 +321,14 @@ fn the_same_seed_gives_the_same_history() {
 
 #[test]
 fn a_standby_that_lost_addresses_is_the_first_for_no_others() {
-    replay([busy_death(120170)]);
+    replay([busy_death(120_170)]);
 }
 
 #[test]
 fn who_was_deposed_and_did_not_hear_of_it_does_not_answer_for_good() {
     replay([
-        Plan::roll(121177, 6),
+        Plan::roll(121_177, 6),
         Plan::roll(90770, 12),
-        Plan::roll(121071, 12),
+        Plan::roll(121_071, 12),
     ]);
 }
