@@ -1,7 +1,7 @@
 //! Who stands by for a holder: at most two nodes per group, out of few peers per holder, so that the probing that
 //! standbys do is per pair of nodes whatever the number of groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::candidates::Judged;
@@ -79,8 +79,10 @@ pub(super) fn standbys(standing: Standing<'_>, judged: &Judged) -> Vec<NodeName>
         good += usize::from(consider(&order[position]) == Some(Objection::None));
         position += 1;
     }
-    for name in [standing.hands_over, standing.handed_over].into_iter().flatten() {
-        if *name != *standing.holder && !order[..position].contains(name) {
+    // A lease that was edited by hand may say the same of both, or of the holder.
+    let relieved = [standing.hands_over, standing.handed_over].into_iter().flatten();
+    for name in relieved.collect::<BTreeSet<_>>() {
+        if name != standing.holder && !order[..position].contains(name) {
             consider(name);
         }
     }
