@@ -115,7 +115,7 @@ impl Leases {
     /// Keeps a lease; `binding` is what it says, if it can be read.
     pub(crate) fn keep(&self, service: ServiceId, lease: Lease, binding: Option<&Binding>, node: &NodeName) {
         let mut kept = Kept::whole(lease);
-        if binding.is_some_and(|binding| !has_part(binding, node)) {
+        if binding.is_some_and(|binding| !binding.concerns(node)) {
             kept.lease = None;
         }
         self.inner().kept.insert(service, kept);
@@ -132,10 +132,6 @@ impl Leases {
         inner.deleted.retain(|_, (_, at)| now - *at < LATENESS);
         inner.deleted.insert(service, (version, now));
     }
-}
-
-fn has_part(binding: &Binding, node: &NodeName) -> bool {
-    binding.holder == *node || binding.order.standbys.contains(node)
 }
 
 #[cfg(test)]

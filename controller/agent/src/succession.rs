@@ -58,8 +58,11 @@ impl Claim {
         };
         // A lease that was retired is an authority no more, and one that a part of its group leaves is nobody's to claim.
         let is_authority = binding.order.primary == self.primary;
-        let is_claimants = self.holder == self.claimant || binding.order.standbys.contains(&self.claimant);
-        if !is_authority || !is_claimants || binding.holder != self.holder || epoch != self.seen {
+        if !is_authority
+            || !binding.concerns(&self.claimant)
+            || binding.holder != self.holder
+            || epoch != self.seen
+        {
             return Ok(Standing::Gone);
         }
         let mut order = binding.order;

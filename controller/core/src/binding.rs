@@ -86,6 +86,14 @@ pub struct Binding {
     pub order: WorkOrder,
 }
 
+impl Binding {
+    /// Whether a node holds it or stands by.
+    #[must_use]
+    pub fn concerns(&self, node: &NodeName) -> bool {
+        self.holder == *node || self.order.standbys.contains(node)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -206,7 +206,7 @@ impl Attempt {
 
     /// Whether the lease is still as it was when the claim was decided, and this node's to claim.
     fn fits(&self, binding: &Binding, me: &NodeName) -> bool {
-        (self.holder == *me || binding.order.standbys.contains(me))
+        binding.concerns(me)
             && binding.order.primary == self.primary
             && binding.holder == self.holder
             && i64::from(binding.transitions) == i64::from(self.seen)

@@ -8,7 +8,7 @@ use super::world::World;
 use crate::binding::Binding;
 use crate::names::{NodeName, ServiceId};
 use crate::placement::Outcome;
-use crate::succession::{First, keeps_from};
+use crate::succession::keeps_from;
 
 impl World {
     /// The write that makes a lease say what is decided, unless another has to come first.
@@ -38,10 +38,12 @@ impl World {
         if calls.values().any(waits_for) {
             return;
         }
-        match succession.first(&service, outcome, bindings, placements) {
-            // Every lease is looked at whenever anything changes.
-            Some(First::Part(_) | First::Write(_)) => return,
-            None => {}
+        // Every lease is looked at whenever anything changes: what comes first has its turn.
+        if succession
+            .first(&service, outcome, bindings, placements)
+            .is_some()
+        {
+            return;
         }
         let version = bound.map_or(0, |_| versions[&service]);
         let successor = succession.successor(&service, outcome, placements);
