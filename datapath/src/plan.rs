@@ -11,13 +11,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lightship_abi::{
-    fence::{HoldValue, Tombstone},
-    mac::MacAddress,
-    order::Order,
-};
+use lightship_abi::{fence::HoldValue, mac::MacAddress, order::Order};
 
 use crate::entry::{Entry, Group, InterfaceIndex};
+
+mod observed;
+
+pub(crate) use observed::tombstones;
+pub use observed::{Attachment, Fence, Kept, Member, Observed};
 
 /// Whether what should be is known in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,90 +103,6 @@ impl From<HoldValue> for Hold {
             },
         }
     }
-}
-
-/// What the kernel keeps beside an entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fence {
-    /// What it was told of the binding; none of an entry that an earlier version made.
-    pub hold: Option<Hold>,
-    /// The claim that the entry yielded to last.
-    pub tombstone: Option<Tombstone>,
-}
-
-impl Fence {
-    /// The claim that keeps the entry from being answered, if one does.
-    #[must_use]
-    pub fn standing(&self) -> Option<Tombstone> {
-        self.standing_against(self.hold)
-    }
-
-    fn standing_against(&self, hold: Option<Hold>) -> Option<Tombstone> {
-        self.tombstone
-            .filter(|tombstone| tombstone.stands(hold.map_or(HoldValue::UNKNOWN, HoldValue::from)))
-    }
-}
-
-/// What the kernel holds of an entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// The requests it has answered.
-    pub responses_sent: u64,
-    /// Whether it yielded.
-    pub fence: Fence,
-}
-
-/// Whose a station is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Member {
-    /// Another member's: its claims count.
-    Other,
-    /// This node's: what is heard of it came back to us.
-    Own,
-}
-
-/// How the program sits on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attachment {
-    /// This process's program runs there.
-    Current,
-    /// An earlier process's program runs there.
-    Outdated,
-    /// The pin is there, the interface it was made for is not.
-    Dead,
-}
-
-/// What is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// The interfaces that have a pinned link.
-    pub attached: BTreeMap<InterfaceIndex, Attachment>,
-    /// The interfaces whose hardware address the program knows.
-    pub interfaces: BTreeMap<InterfaceIndex, MacAddress>,
-    /// The entries, whether or not they yielded.
-    pub entries: BTreeMap<Entry, Kept>,
-    /// What is left of entries that are no longer there.
-    pub strays: BTreeMap<Entry, Fence>,
-    /// The stations that the program knows.
-    pub members: BTreeMap<MacAddress, Member>,
-    /// The groups that interfaces are members of for our sake.
-    pub groups: BTreeSet<Group>,
-    /// The maps whose pin somebody took away.
-    pub unpinned: BTreeSet<&'static str>,
-}
-
-impl Observed {
-    /// The entries that yielded to a claim that stands: they are not answered.
-    #[must_use]
-    pub fn tombstones(&self) -> BTreeMap<Entry, Tombstone> {
-        tombstones(&self.entries)
-    }
-}
-
-/// The claims that stand against entries.
-pub(crate) fn tombstones(entries: &BTreeMap<Entry, Kept>) -> BTreeMap<Entry, Tombstone> {
-    let standing = |(entry, kept): (&Entry, &Kept)| Some((*entry, kept.fence.standing()?));
-    entries.iter().filter_map(standing).collect()
 }
 
 /// One change to the kernel, or one frame to send.

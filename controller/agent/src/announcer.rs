@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use lightship_core::announcing::Schedule;
 use lightship_core::inventory::{Inventory, Mac};
@@ -12,10 +12,8 @@ use lightship_core::watch::{Heard, Nic, NicIndex, Yielded};
 use lightship_datapath::devices::{Device, Selection};
 use lightship_datapath::plan::{Action, Desired, Observed, View, plan};
 use lightship_datapath::probe::{Question, To};
-use lightship_datapath::{
-    Entry, Failure, InterfaceIndex, MacAddress, Order, Tombstone, Wakeup, monotonic_ns,
-};
-use tracing::{debug, info, warn};
+use lightship_datapath::{Entry, InterfaceIndex, MacAddress, Order, Tombstone, Wakeup, monotonic_ns};
+use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::host::Kernel;
@@ -25,6 +23,9 @@ use crate::standing::Standing;
 use crate::step::Audit;
 use crate::traces::Traces;
 use crate::wanted::{Ground, wanted};
+use carry_out::made_room;
+
+mod carry_out;
 
 /// How long a binding that was handed over is answered before it is claimed. A question that was under way to both as this node
 /// began to answer must not reach the former holder behind the claim, which makes it silent, and this node before its entry.
@@ -37,6 +38,8 @@ pub(crate) struct Announcer {
     metrics: Metrics,
     address_metrics: AddressMetrics,
     devices: Vec<Device>,
+    /// What the kernel holds, as far as it is known without a look at it.
+    known: Option<Observed>,
     desired: Desired,
     leaving: BTreeSet<Entry>,
     /// What the kernel could not be told to answer when it was last brought in step.
@@ -61,6 +64,7 @@ impl Announcer {
             metrics,
             address_metrics,
             devices: Vec::new(),
+            known: None,
             desired: Desired {
                 interfaces: BTreeMap::new(),
                 entries: BTreeMap::new(),
@@ -137,13 +141,21 @@ impl Announcer {
     /// Fetches what is, decides what should be, and carries out the difference. Where the kernel yielded to a claim, that is
     /// told before; what the kernel holds then, afterwards. What it refused is not announced, and worth another look at once
     /// if something else made room meanwhile.
+    ///
+    /// What is known of the kernel does for what was decided, because a look at all of it takes the longer the more it can
+    /// hold; an audit looks, and so does whatever follows a failure.
     pub(crate) fn reconcile(
         &mut self,
         standing: &mut Standing,
         traces: &mut Traces,
+        audit: Audit,
         now: Instant,
     ) -> Result<Audit, Error> {
-        let observed = self.kernel.observe().map_err(Error::Observe)?;
+        let known = self.known.take().filter(|_| audit == Audit::IfChanged);
+        let mut observed = match known {
+            Some(known) => known,
+            None => self.kernel.observe().map_err(Error::Observe)?,
+        };
         self.tell_yields(standing, &observed, now);
         let revision = standing.revision();
         let kernel_now = monotonic_ns();
@@ -164,6 +176,12 @@ impl Announcer {
         (self.desired, self.leaving) = (wanted.desired, wanted.leaving);
         self.pace(&mut actions, &wanted.handed_over, now);
         let failures = self.carry_out_traced(&actions, traces);
+        if failures.is_empty() {
+            for action in &actions {
+                observed.carried_out(*action);
+            }
+            self.known = Some(observed);
+        }
         let refused = self.refused(&failures);
         self.refused = refused.keys().copied().collect();
         let refusals = refused
@@ -184,27 +202,6 @@ impl Announcer {
         } else {
             Audit::Now
         })
-    }
-
-    /// The entries that the kernel does not answer for, because it could not be told to, and why.
-    fn refused(&self, failures: &[Failure]) -> BTreeMap<Entry, String> {
-        let (mut entries, mut interfaces) = (BTreeMap::new(), BTreeMap::new());
-        for failure in failures {
-            match failure.action {
-                Action::AddEntry(entry, _) | Action::SetHold(entry, _) => {
-                    entries.insert(entry, failure);
-                }
-                Action::Attach(interface) | Action::SetMac(interface, _) => {
-                    interfaces.insert(interface, failure);
-                }
-                _ => {}
-            }
-        }
-        let concerned = self.desired.entries.keys().filter_map(|entry| {
-            let failure = entries.get(entry).or_else(|| interfaces.get(&entry.interface))?;
-            Some((*entry, failure.to_string()))
-        });
-        concerned.collect()
     }
 
     /// Leaves of the planned announcements those for which there is room now: they stay where they are, right behind the entry
@@ -299,83 +296,6 @@ impl Announcer {
             warn!(error, %entry, "a claim was not sent");
         }
     }
-
-    /// The same as [`Self::carry_out`], one by one where it is of interest when each is done.
-    fn carry_out_traced(&mut self, actions: &[Action], traces: &mut Traces) -> Vec<Failure> {
-        if !traces.awaits_any() {
-            return self.carry_out(actions);
-        }
-        let mut failed = Vec::new();
-        for action in actions {
-            let begun = SystemTime::now();
-            let logged = match action {
-                Action::AddEntry(entry, _) | Action::SetHold(entry, _) | Action::Announce(entry, ..) => {
-                    traces.log_of(entry)
-                }
-                _ => tracing::Span::none(),
-            };
-            let failures = logged.in_scope(|| self.carry_out(std::slice::from_ref(action)));
-            traces.carried_out(action, begun, failures.first().map(ToString::to_string));
-            failed.extend(failures);
-        }
-        failed
-    }
-
-    /// Whether an action is about an entry of which it was told already that the kernel refuses it.
-    fn was_refused(&self, action: &Action) -> bool {
-        match action {
-            Action::AddEntry(entry, _) | Action::SetHold(entry, _) | Action::Announce(entry, ..) => {
-                self.refused.contains(entry)
-            }
-            _ => false,
-        }
-    }
-
-    fn carry_out(&mut self, actions: &[Action]) -> Vec<Failure> {
-        for action in actions {
-            match action {
-                Action::AddEntry(entry, _) if !self.refused.contains(entry) => info!(%entry, "answers"),
-                Action::RemoveEntry(entry) => info!(%entry, "answers no more"),
-                Action::Attach(interface) => info!(%interface, "attaches the responder"),
-                Action::Replace(interface) => info!(%interface, "adopts the responder of an earlier agent"),
-                Action::Detach(interface) => info!(%interface, "detaches the responder"),
-                Action::Pin(map) => warn!(
-                    map,
-                    "the pin was taken away, as Cilium's agent does with maps that it does not use, and is made again"
-                ),
-                Action::JoinGroup(group) => debug!(%group, "joins a solicited-node group"),
-                Action::LeaveGroup(group) => debug!(%group, "leaves a solicited-node group"),
-                _ => {}
-            }
-        }
-        let failures = self.kernel.execute(actions);
-        for failure in &failures {
-            let error = failure as &dyn std::error::Error;
-            if self.was_refused(&failure.action) {
-                debug!(error, action = ?failure.action, "the kernel was not changed again");
-                continue;
-            }
-            warn!(error, action = ?failure.action, "the kernel was not changed; it is tried again");
-        }
-        let is_announcement = |action: &&Action| matches!(action, Action::Announce(..));
-        let sent = actions.iter().filter(is_announcement).count();
-        let unsent = failures
-            .iter()
-            .map(|failure| &failure.action)
-            .filter(is_announcement)
-            .count();
-        self.metrics.announced(sent.saturating_sub(unsent));
-        self.metrics.failed(failures.len());
-        failures
-    }
-}
-
-/// Whether an entry went that was there: it made room for another, for what goes comes last.
-fn made_room(actions: &[Action], failures: &[Failure]) -> bool {
-    let goes = |action: &Action| matches!(action, Action::RemoveEntry(_));
-    let planned = actions.iter().filter(|action| goes(action)).count();
-    let failed = failures.iter().filter(|failure| goes(&failure.action)).count();
-    planned > failed
 }
 
 /// What the program tells of a conflict, in the watch's words.

@@ -249,6 +249,8 @@ impl Agent {
                 Ok(()) = ends.devices.changed() => {
                     let present = ends.devices.borrow_and_update().clone();
                     node.observe_devices(&mut *ends.wire, present, clock.now());
+                    // What an interface carried may have gone with it.
+                    audit = Audit::Now;
                 }
                 Ok(()) = connection.changed() => {
                     info!("the API server answers on another connection; leases are watched there");

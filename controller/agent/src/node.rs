@@ -70,9 +70,10 @@ impl Node {
         self.step.ask(audit, self.standing.view());
         if self.next_step().is_some_and(|due| now >= due) {
             let revision = self.standing.revision();
+            let audit = self.step.audit();
             let reconciled = self
                 .announcer
-                .reconcile(&mut self.standing, &mut self.traces, now);
+                .reconcile(&mut self.standing, &mut self.traces, audit, now);
             let audit = reconciled.unwrap_or_else(|error| {
                 log(Err(error));
                 Audit::IfChanged

@@ -1,5 +1,5 @@
-//! When the kernel is brought in step with what was decided. A look at the kernel takes the longer the more it holds, so after the
-//! second of two looks that follow each other it is left alone for a while: what a node's death brings within that time is
+//! When the kernel is brought in step with what was decided. That takes the longer the more there is, so after the
+//! second of two steps that follow each other it is left alone for a while: what a node's death brings within that time is
 //! carried out together, and what comes alone is carried out at once.
 
 use std::time::Duration;
@@ -13,9 +13,10 @@ const REST: u32 = 10;
 /// How long the kernel is left alone at most.
 const LONGEST_REST: Duration = Duration::from_millis(25);
 
-/// Whether the kernel is compared with what it should hold although nothing was decided.
+/// Whether it is looked at what the kernel holds, although nothing was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audit {
+    /// What was decided is compared with what is known of the kernel.
     IfChanged,
     Now,
 }
@@ -47,6 +48,15 @@ impl Step {
     pub(crate) fn due(&self, revision: u64) -> Option<Instant> {
         let is_behind = self.is_asked || revision != self.carried_out;
         is_behind.then_some(self.rests)
+    }
+
+    /// Whether it is looked at what the kernel holds when it is brought in step.
+    pub(crate) fn audit(&self) -> Audit {
+        if self.is_asked {
+            Audit::Now
+        } else {
+            Audit::IfChanged
+        }
     }
 
     /// It was brought in step with a revision from one moment to another, and there may be more to do.

@@ -66,38 +66,10 @@ fn observed(attachment: Attachment, entries: &[(Entry, u64)]) -> Observed {
     }
 }
 
-/// The kernel as a model: what `execute` would make of the actions.
+/// What the kernel is known to hold once the actions were carried out.
 fn apply(mut kernel: Observed, actions: &[Action]) -> Observed {
     for action in actions {
-        match *action {
-            Action::Pin(map) => drop(kernel.unpinned.remove(map)),
-            Action::SetMac(interface, mac) => drop(kernel.interfaces.insert(interface, mac)),
-            Action::ForgetMac(interface) => drop(kernel.interfaces.remove(&interface)),
-            Action::Attach(interface) | Action::Replace(interface) => {
-                kernel.attached.insert(interface, Attachment::Current);
-            }
-            Action::Detach(interface) => drop(kernel.attached.remove(&interface)),
-            Action::JoinGroup(group) => drop(kernel.groups.insert(group)),
-            Action::LeaveGroup(group) => drop(kernel.groups.remove(&group)),
-            Action::SetMember(mac, member) => drop(kernel.members.insert(mac, member)),
-            Action::ForgetMember(mac) => drop(kernel.members.remove(&mac)),
-            Action::AddEntry(entry, hold) => {
-                let left = kernel.strays.remove(&entry).unwrap_or_default();
-                let kept = kernel.entries.entry(entry).or_default();
-                kept.fence = Fence {
-                    hold: Some(hold),
-                    ..left
-                };
-            }
-            Action::SetHold(entry, hold) => {
-                kernel.entries.get_mut(&entry).unwrap().fence.hold = Some(hold);
-            }
-            Action::RemoveEntry(entry) => {
-                kernel.entries.remove(&entry);
-                kernel.strays.remove(&entry);
-            }
-            Action::Announce(..) => {}
-        }
+        kernel.carried_out(*action);
     }
     kernel
 }

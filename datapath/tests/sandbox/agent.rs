@@ -9,7 +9,7 @@ use std::{
 use aya::programs::{SchedClassifier, TcAttachType};
 use lightship_datapath::{
     Datapath, Entry, InterfaceIndex, MacAddress, Options, Order,
-    plan::{Action, Confirmation, Desired, Hold, View, plan},
+    plan::{Action, Confirmation, Desired, Hold, Observed, View, plan},
 };
 
 use super::{Station, index_of, mac_of, request};
@@ -63,13 +63,31 @@ pub(crate) fn desired_of(addresses: &[IpAddr]) -> Desired {
     }
 }
 
-/// One turn of an agent: observe, plan, execute.
+/// One turn of an agent: observe, plan, execute. What is known of the kernel then is what it holds.
 pub(crate) fn reconcile(datapath: &mut Datapath, desired: &Desired) -> Vec<Action> {
     datapath.beat().expect("a beat");
-    let actions = plan(desired, &datapath.observe().expect("an observation"));
+    let mut known = datapath.observe().expect("an observation");
+    let actions = plan(desired, &known);
     let failures = datapath.execute(&actions);
     assert!(failures.is_empty(), "{failures:?}");
+    for action in &actions {
+        known.carried_out(*action);
+    }
+    assert_eq!(
+        known,
+        uncounted(datapath.observe().expect("an observation"), &known)
+    );
     actions
+}
+
+/// What the program counts goes on while it is looked at.
+fn uncounted(mut seen: Observed, known: &Observed) -> Observed {
+    for (entry, kept) in &mut seen.entries {
+        if let Some(known) = known.entries.get(entry) {
+            kept.responses_sent = known.responses_sent;
+        }
+    }
+    seen
 }
 
 pub(crate) fn ask(station: &Station, target: Ipv4Addr, within: Duration) -> Option<Vec<u8>> {

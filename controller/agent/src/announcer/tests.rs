@@ -10,7 +10,7 @@ use lightship_core::finding::Sight;
 use lightship_core::watch::Action as Told;
 use lightship_crd::annotation;
 use lightship_datapath::plan::{Attachment, Fence, Kept};
-use lightship_datapath::{ExecuteError, MapsError, ObserveError, Outcome};
+use lightship_datapath::{ExecuteError, Failure, MapsError, ObserveError, Outcome};
 use lightship_edge::Tracer;
 use lightship_edge::watch::Seen;
 use prometheus_client::encoding::text::encode;
@@ -165,10 +165,14 @@ impl Scene {
     }
 
     fn reconcile(&mut self) -> Audit {
+        self.reconcile_with(Audit::IfChanged)
+    }
+
+    fn reconcile_with(&mut self, audit: Audit) -> Audit {
         let now = self.now();
         let reconciled = self
             .announcer
-            .reconcile(&mut self.standing, &mut self.traces, now);
+            .reconcile(&mut self.standing, &mut self.traces, audit, now);
         reconciled.unwrap()
     }
 
@@ -243,4 +247,29 @@ fn it_is_tried_again_at_once_when_there_is_room_and_then_announced() {
     assert_eq!(scene.metric("lightship_agent_refused_entries"), "0");
     scene.pass(3000);
     assert_eq!(scene.kernel.take_announced().len(), 4, "repeated like any other");
+}
+
+#[test]
+fn what_somebody_took_from_the_kernel_comes_back_with_the_next_look_at_it() {
+    let mut scene = Scene::new();
+    scene.sees(&[("a", address(0))]);
+    scene.reconcile();
+    scene.kernel.holds.lock().unwrap().entries.clear();
+    scene.reconcile();
+    assert!(
+        scene.kernel.holds.lock().unwrap().entries.is_empty(),
+        "nobody looked"
+    );
+    scene.reconcile_with(Audit::Now);
+    assert_eq!(scene.kernel.holds.lock().unwrap().entries.len(), 1);
+}
+
+#[test]
+fn after_a_failure_the_kernel_is_looked_at_again() {
+    let mut scene = Scene::new();
+    scene.sees(&[("a", address(0)), ("b", address(1))]);
+    scene.reconcile();
+    scene.kernel.holds.lock().unwrap().entries.clear();
+    scene.reconcile();
+    assert_eq!(scene.kernel.holds.lock().unwrap().entries.len(), 1);
 }

@@ -1,5 +1,7 @@
 //! What a claim that stands against an entry does to the plan.
 
+use lightship_abi::fence::Tombstone;
+
 use super::*;
 
 /// A claim of another node's, left at this time.
