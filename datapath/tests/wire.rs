@@ -3,7 +3,15 @@
 
 mod sandbox;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    net::Ipv4Addr,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use aya::programs::{LinkOrder, TcAttachType, tc::TcAttachOptions};
 use lightship_abi::signal::Signal;
@@ -211,6 +219,57 @@ fn a_tagged_frame_is_left_to_its_vlan() {
     station.send(&tagged);
     assert_eq!(station.receive(NEVER, |frame| frame.get(21) == Some(&2)), None);
     assert_eq!(count(&datapath, Outcome::PassedTagged), 1);
+}
+
+#[test]
+fn a_frame_that_has_a_priority_and_no_vlan_is_answered_without_a_tag() {
+    enter();
+    let station = Station::on("far");
+    let mut datapath = open();
+    reconcile(&mut datapath, &desired(&[VIP]));
+    while station.receive(NEVER, |_| true).is_some() {}
+    let plain = request(mac_of("far"), CLIENT, VIP.octets());
+    let tagged = [&plain[..12], &[0x81, 0, 0xe0, 0], &plain[12..]].concat();
+    let said = dumped("far", "in", || {
+        let reply = station.ask(&tagged, SOON).expect("an answer");
+        assert_eq!(reply[22..28], mac_of("near"));
+    });
+    assert!(
+        said.contains("is-at") && !said.contains("vlan"),
+        "tcpdump shows tags as vlan: {said}"
+    );
+    assert_eq!(count(&datapath, Outcome::PassedTagged), 0);
+}
+
+/// What tcpdump prints of the next frame on an interface.
+fn dumped(interface: &str, direction: &str, meanwhile: impl FnOnce()) -> String {
+    let mut dump = Command::new("timeout")
+        .args([
+            "10",
+            "tcpdump",
+            "-i",
+            interface,
+            "-Q",
+            direction,
+            "-n",
+            "-e",
+            "-l",
+            "--immediate-mode",
+            "-c",
+            "1",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tcpdump is installed");
+    let mut told = BufReader::new(dump.stderr.take().expect("its other output")).lines();
+    assert!(
+        told.any(|line| line.expect("text").starts_with("listening on")),
+        "it listens"
+    );
+    meanwhile();
+    let said = dump.wait_with_output().expect("an output").stdout;
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 #[test]

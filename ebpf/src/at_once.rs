@@ -64,5 +64,5 @@ pub(crate) fn answer(skb: *mut __sk_buff, counter: *mut ResponderValue, sender: 
     }
     counter.increment();
     tables::count(Outcome::Answered.slot());
-    frame::send_back(ifindex)
+    frame::send_back(ctx)
 }

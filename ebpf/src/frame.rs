@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM},
-    helpers::{bpf_redirect, bpf_skb_change_tail, bpf_skb_load_bytes},
+    helpers::{bpf_redirect, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_vlan_pop},
     programs::TcContext,
 };
 use lightship_abi::{
@@ -18,6 +18,9 @@ use lightship_abi::{
     verdict::Arrival,
 };
 
+/// The bits of a tag that tell the VLAN.
+const VLAN_ID: u32 = 0xfff;
+
 /// The frame's Ethernet type.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the kernel keeps 16 bits in 32")]
@@ -27,11 +30,18 @@ pub(crate) fn ethertype(ctx: &TcContext) -> u16 {
     u16::from_be(protocol as u16)
 }
 
-/// Whether the buffer carries a VLAN tag beside the frame.
+/// Whether the buffer carries a tag beside the frame.
 #[inline(always)]
-pub(crate) fn is_tagged(ctx: &TcContext) -> bool {
+fn is_tagged(ctx: &TcContext) -> bool {
     // SAFETY: as in `ethertype`.
     unsafe { (*ctx.skb.skb).vlan_present != 0 }
+}
+
+/// Whether the frame is a VLAN's. A tag of VLAN 0 tells a priority and no VLAN (IEEE 802.1Q-2022 §9.6).
+#[inline(always)]
+pub(crate) fn is_of_a_vlan(ctx: &TcContext) -> bool {
+    // SAFETY: as in `ethertype`.
+    is_tagged(ctx) && unsafe { (*ctx.skb.skb).vlan_tci } & VLAN_ID != 0
 }
 
 /// Where the frame came in.
@@ -179,15 +189,20 @@ pub(crate) fn resize(ctx: &TcContext, length: u32) -> Result<(), i64> {
     }
 }
 
-/// Sends the frame out of the interface it came in on.
+/// Sends the frame out of the interface it came in on, without the tag that it came with.
 #[inline(always)]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a verdict is an int; only the helper's register is wider"
 )]
-pub(crate) fn send_back(ifindex: u32) -> i32 {
+pub(crate) fn send_back(ctx: &TcContext) -> i32 {
+    if is_tagged(ctx) {
+        // One that cannot be taken off goes back as it came.
+        // SAFETY: the context is the kernel's own; pointers into the buffer are not used after this.
+        let _ = unsafe { bpf_skb_vlan_pop(ctx.skb.skb) };
+    }
     // SAFETY: takes no pointer; an index that is gone drops the frame.
-    let verdict = unsafe { bpf_redirect(ifindex, 0) };
+    let verdict = unsafe { bpf_redirect(arrival(ctx).ifindex, 0) };
     verdict as i32
 }
 

@@ -75,7 +75,10 @@ pub fn lightship_ingress(ctx: TcContext) -> i32 {
     let is_for_others = match kind {
         Kind::Other => return NEXT,
         // Its VLAN's own interface will see it.
-        _ if frame::is_tagged(&ctx) => return pass(Outcome::PassedTagged),
+        _ if frame::is_of_a_vlan(&ctx) => {
+            trace::begin(skb, kind);
+            return conclude(skb, kind, slot(Outcome::PassedTagged));
+        }
         // Most that is asked is asked of others: it pays for one look-up and no call.
         Kind::Arp => match at_once::seen(&ctx) {
             Seen::ForOthers => true,
@@ -128,8 +131,8 @@ fn conclude(skb: *mut __sk_buff, kind: Kind, outcome: i32) -> i32 {
         return NEXT;
     };
     tables::count(slot);
-    // The entry counts its answers itself.
-    if slot != Outcome::Answered.slot() {
+    // The entry counts its answers itself, and a VLAN's frames are about another's entries.
+    if slot != Outcome::Answered.slot() && slot != Outcome::PassedTagged.slot() {
         account::count(skb, kind, slot);
     }
     trace::end();
@@ -137,7 +140,7 @@ fn conclude(skb: *mut __sk_buff, kind: Kind, outcome: i32) -> i32 {
         || slot == Outcome::AnsweredProbe.slot()
         || slot == Outcome::AnsweredEcho.slot()
     {
-        return frame::send_back(frame::arrival(&TcContext::new(skb)).ifindex);
+        return frame::send_back(&TcContext::new(skb));
     }
     if slot == Outcome::FailedWrite.slot() || slot == Outcome::LimitedEcho.slot() {
         return DROP;
