@@ -75,7 +75,6 @@ impl Selection {
     pub fn admits(&self, device: &Device) -> Result<(), Unsuitable> {
         let refusals = [
             (device.mac.is_none(), Unsuitable::NoHardwareAddress),
-            (device.addresses.is_empty(), Unsuitable::NoAddress),
             (device.admin == AdminState::Down, Unsuitable::Down),
         ];
         first(refusals)?;
@@ -85,6 +84,7 @@ impl Selection {
                 if named { Ok(()) } else { Err(Unsuitable::NotNamed) }
             }
             Self::Automatic => first([
+                (device.addresses.is_empty(), Unsuitable::NoAddress),
                 (device.kind == Kind::Loopback, Unsuitable::Loopback),
                 (device.master.is_some(), Unsuitable::Enslaved),
                 (
@@ -270,6 +270,13 @@ mod tests {
             named.admits(&Device {
                 name: "bond7".into(),
                 kind: Kind::Bridge,
+                ..nic()
+            }),
+            Ok(())
+        );
+        assert_eq!(
+            named.admits(&Device {
+                addresses: vec![],
                 ..nic()
             }),
             Ok(())
