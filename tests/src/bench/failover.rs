@@ -164,7 +164,7 @@ fn once(scene: &Scene, fault: Fault, tally: &mut Tally) -> Result<()> {
     let from = watching.mark(format!("{}: {node}", fault.name()));
     fault.make(scene, &node, &watching)?;
     let mended = watching.mark("it is over");
-    fault.mend(scene, &node, &watching)?;
+    let hears = fault.mend(scene, &node, &watching)?;
     let seen = watching.finish()?;
     let settled = seen.recording.settled();
     let mut worst = Duration::ZERO;
@@ -182,7 +182,7 @@ fn once(scene: &Scene, fault: Fault, tally: &mut Tally) -> Result<()> {
             .sum::<usize>();
         let all = record.stale(from, settled, FLOOD).len();
         let stale = if fault.deafens() {
-            record.stale(from, mended, FLOOD).len() + record.stale_since(mended, settled, FLOOD).len()
+            record.stale(from, mended, FLOOD).len() + record.stale_since(hears, settled, FLOOD).len()
         } else {
             all
         };
@@ -211,6 +211,8 @@ fn once(scene: &Scene, fault: Fault, tally: &mut Tally) -> Result<()> {
 /// Whole again: every node up and heard. The operator distrusts a node the longer the more often it fell, which here is the
 /// benchmark's doing: a new operator knows nothing of that.
 fn restore(scene: &Scene) -> Result<()> {
+    // A run that came to nothing may have left it frozen.
+    scene.api(Action::Thaw)?;
     for node in ["node-1", "node-2", "node-3"] {
         scene.revive(node)?;
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::ValueEnum;
 use lightship_tests::{
-    lab::{network::LAN, unit::Action},
+    lab::{
+        network::{LAN, MANAGEMENT},
+        unit::Action,
+    },
     scene::{Scene, watching::Watching},
 };
 
@@ -22,7 +25,11 @@ pub(crate) enum Fault {
     AgentFrozenBriefly,
     AgentFrozen,
     OperatorRestart,
+    ApiLinkCut,
+    ApiKilled,
     ApiFrozen,
+    ApiFrozenMinute,
+    ApiFrozenCrash,
     Mass,
 }
 
@@ -40,7 +47,11 @@ impl Fault {
             Self::AgentFrozenBriefly => "agent frozen for 5 s, within its gate",
             Self::AgentFrozen => "agent frozen beyond its gate, then thawed",
             Self::OperatorRestart => "operator killed and started",
+            Self::ApiLinkCut => "API link cut for 5 s, LAN link alive",
+            Self::ApiKilled => "API server killed and started",
             Self::ApiFrozen => "API server frozen for 10 s",
+            Self::ApiFrozenMinute => "API server frozen for 60 s",
+            Self::ApiFrozenCrash => "node crash while the API server is frozen",
             Self::Mass => "node with 500 addresses crashes",
         }
     }
@@ -49,7 +60,7 @@ impl Fault {
     pub(crate) fn runs(self, runs: u32) -> u32 {
         match self {
             Self::Crash | Self::Cut => runs * 10,
-            Self::Mass | Self::AgentFrozen => runs.div_ceil(4),
+            Self::Mass | Self::AgentFrozen | Self::ApiFrozenMinute => runs.div_ceil(4),
             _ => runs,
         }
     }
@@ -62,7 +73,18 @@ impl Fault {
                 | Self::AgentKill
                 | Self::AgentFrozenBriefly
                 | Self::OperatorRestart
+                | Self::ApiLinkCut
+                | Self::ApiKilled
                 | Self::ApiFrozen
+                | Self::ApiFrozenMinute
+        )
+    }
+
+    /// Whether objects can be edited meanwhile.
+    pub(crate) fn leaves_the_api(self) -> bool {
+        !matches!(
+            self,
+            Self::ApiKilled | Self::ApiFrozen | Self::ApiFrozenMinute | Self::ApiFrozenCrash
         )
     }
 
@@ -70,7 +92,7 @@ impl Fault {
     pub(crate) fn deafens(self) -> bool {
         matches!(
             self,
-            Self::Crash | Self::Cut | Self::Uplink | Self::Pause | Self::Mass
+            Self::Crash | Self::Cut | Self::Uplink | Self::Pause | Self::ApiFrozenCrash | Self::Mass
         )
     }
 
@@ -105,10 +127,22 @@ impl Fault {
                 scene.operator(Action::Kill, 1)?;
                 scene.operator(Action::Start, 1)?;
             }
-            Self::ApiFrozen => {
+            Self::ApiLinkCut => {
+                scene.link(victim, MANAGEMENT, false)?;
+                watching.for_a_while(Duration::from_secs(5));
+                scene.link(victim, MANAGEMENT, true)?;
+            }
+            Self::ApiKilled => {
+                scene.api(Action::Kill)?;
+                watching.for_a_while(Duration::from_secs(2));
+                scene.api(Action::Start)?;
+            }
+            Self::ApiFrozen => api_frozen_for(Duration::from_secs(10), scene, watching)?,
+            Self::ApiFrozenMinute => api_frozen_for(Duration::from_mins(1), scene, watching)?,
+            Self::ApiFrozenCrash => {
                 scene.api(Action::Freeze)?;
-                watching.for_a_while(Duration::from_secs(10));
-                scene.api(Action::Thaw)?;
+                watching.for_a_while(Duration::from_secs(2));
+                scene.crash(victim)?;
             }
         }
         if self.moves() {
@@ -120,8 +154,8 @@ impl Fault {
         Ok(())
     }
 
-    /// Mends it while clients still watch, for that is a fault of its own.
-    pub(crate) fn mend(self, scene: &Scene, victim: &str, watching: &Watching<'_>) -> Result<()> {
+    /// Mends it while clients still watch, for that is a fault of its own; returns since when the victim can hear claims again.
+    pub(crate) fn mend(self, scene: &Scene, victim: &str, watching: &Watching<'_>) -> Result<Duration> {
         watching.mark("it is mended");
         match self {
             Self::Crash | Self::Mass => scene.revive(victim)?,
@@ -130,13 +164,27 @@ impl Fault {
             Self::Pause => scene.resume(victim)?,
             Self::Drain => scene.undrain(victim)?,
             Self::AgentFrozen => scene.agent(Action::Thaw, victim)?,
+            Self::ApiFrozenCrash => {
+                scene.api(Action::Thaw)?;
+                scene.revive(victim)?;
+            }
             Self::AgentRestart
             | Self::AgentKill
             | Self::AgentFrozenBriefly
             | Self::OperatorRestart
-            | Self::ApiFrozen => return Ok(()),
+            | Self::ApiLinkCut
+            | Self::ApiKilled
+            | Self::ApiFrozen
+            | Self::ApiFrozenMinute => return Ok(watching.mark("it hears")),
         }
+        let hears = watching.mark("it hears");
         watching.for_a_while(Duration::from_secs(2));
-        Ok(())
+        Ok(hears)
     }
+}
+
+fn api_frozen_for(time: Duration, scene: &Scene, watching: &Watching<'_>) -> Result<()> {
+    scene.api(Action::Freeze)?;
+    watching.for_a_while(time);
+    scene.api(Action::Thaw)
 }

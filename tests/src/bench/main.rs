@@ -10,6 +10,7 @@ mod edit;
 mod failover;
 mod fault;
 mod fleet;
+mod given;
 mod ipam;
 mod observer;
 mod report;
@@ -98,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Name::IpamApi => ipam::run(&runtime, args.services, args.rounds, &args.part, &mut report)?,
         Name::Failover => failover::run(args.runs, &args.fault, &mut report)?,
         Name::Soak => soak::run(
+            &runtime,
             args.minutes,
             args.seed.unwrap_or_else(seed),
             &args.fault,

@@ -72,7 +72,7 @@ async fn measure(lab: &Lab, agents: u16, services: u32, report: &mut Report) -> 
             as_f64(least),
         ),
         Figure::alone(
-            "resident memory of all agents together, each with a copy of every lease",
+            "resident memory of all agents together",
             usage::memory_of_self()?,
             "MiB",
         ),
