@@ -131,8 +131,10 @@ impl Arbiter {
         }
     }
 
-    /// Carries out a claim on a lease as it was last seen when it is the claim's turn, which is read where it was not kept.
+    /// Carries out a claim on a lease as it was last seen when it is the claim's turn, which is read where it was not kept. Where
+    /// nobody is answered meanwhile it is given up after [`API_PATIENCE`], waiting included: ranks follow each other by that.
     pub(crate) async fn claim(self, claim: Claim, leases: &Leases) -> Claimed {
+        let asked = Instant::now();
         let Some(_permit) = self.turn().await else {
             return claimed(claim, ClaimAnswer::Unreachable, None);
         };
@@ -156,7 +158,8 @@ impl Arbiter {
                         return claimed(claim, ClaimAnswer::Lost, None);
                     }
                 };
-                match self.write(&written, deadline).await {
+                let patience = self.patience(asked).unwrap_or(deadline);
+                match self.write(&written, deadline.min(patience)).await {
                     Some(Ok(lease)) => return claimed(claim, ClaimAnswer::Won, Some(lease)),
                     Some(Err(error)) if error.is_not_found() => {
                         return claimed(claim, ClaimAnswer::Lost, None);
@@ -165,7 +168,8 @@ impl Arbiter {
                 }
             }
             // Not kept, refused, or not known to be done: what is there now decides.
-            match self.read_one(name, HEDGE, deadline).await {
+            let patience = self.patience(asked).unwrap_or(deadline);
+            match self.read_one(name, HEDGE, patience).await {
                 Some(Ok(Some(present))) => lease = Some(present),
                 Some(Ok(None)) => return claimed(claim, ClaimAnswer::Lost, None),
                 // A server that has much to do passes over one: more patience asks less of it.
@@ -174,6 +178,11 @@ impl Arbiter {
             }
         }
         claimed(claim, ClaimAnswer::Postponed, lease)
+    }
+
+    /// How much longer it may answer nobody since a moment; `None` if it answered somebody.
+    fn patience(&self, since: Instant) -> Option<Duration> {
+        (!self.answered_since(since)).then(|| API_PATIENCE.saturating_sub(since.elapsed()))
     }
 
     /// Whether the API server answered anybody since a moment.
