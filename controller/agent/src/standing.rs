@@ -116,14 +116,15 @@ impl Standing {
 
     /// Takes in what the watch of service leases saw.
     pub(crate) fn observe_leases(&mut self, seen: Seen<Lease>, now: Instant) {
-        if seen.is_everything() {
+        let is_everything = seen.is_everything();
+        if is_everything {
             self.view = View::Complete;
         }
         if let Seen::Deleted(lease) = &seen {
             self.leases
                 .delete(lease::bound_service(lease), Version::of(lease), now);
         }
-        let known = if seen.is_everything() {
+        let known = if is_everything {
             self.leases.services()
         } else {
             vec![]
@@ -138,6 +139,9 @@ impl Standing {
             touched.extend(self.groups.set(service, None));
         }
         self.tell_watch(touched, None, now);
+        if is_everything {
+            self.watch.begun();
+        }
     }
 
     /// Takes in leases as they were read by a read of our own.

@@ -126,7 +126,9 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self::on(Narrow::default())
+        let mut scene = Self::on(Narrow::default());
+        scene.sees(&[]);
+        scene
     }
 
     /// An agent that begins on a kernel as an earlier one left it.

@@ -81,6 +81,7 @@ fn a_lease_that_was_written_while_it_was_read_as_missing_is_kept() {
     let holds = |known_then: u64| {
         let mut standing = Standing::new("node-1".into(), BTreeMap::new());
         let now = Instant::default();
+        standing.observe_leases(Seen::Listed(vec![]), now);
         standing.observe_leases(Seen::Listed(vec![held("web", 5)]), now);
         let gone = Read {
             started: now,

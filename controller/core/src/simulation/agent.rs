@@ -206,6 +206,7 @@ impl World {
         for (service, (version, binding)) in state.leases {
             self.saw(node, service, version, binding, Some(started));
         }
+        self.watch(node).begun();
     }
 
     /// Does what the watch decided, then brings the kernel in line.

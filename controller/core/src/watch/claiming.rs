@@ -97,6 +97,7 @@ impl Watch {
             let Some(mut group) = self.groups.remove(&primary) else {
                 continue;
             };
+            self.pursue_return(&mut group, now, actions);
             self.pursue_claim(&primary, &mut group, now, actions);
             self.pursue_usurped(&primary, &mut group, now, actions);
             self.pursue_fence(&primary, &mut group, now, actions);

@@ -34,6 +34,7 @@ const ABSURD_LEAD: u32 = 1000;
 pub(super) struct Group {
     pub(super) view: GroupView,
     pub(super) leaving: Option<Leaving>,
+    pub(super) returning: Option<Returning>,
     pub(super) usurped: Option<Usurped>,
     pub(super) fence: Option<Fence>,
     /// The highest claim that this node gave way to and that an order can beat: who takes the address next has to beat it.
@@ -46,6 +47,27 @@ pub(super) struct Group {
     pub(super) read: Option<Instant>,
     /// The revision at which this node's part in it was last decided.
     pub(super) decided: u64,
+}
+
+/// The lease names this node since before it began, and it did not answer when it began: somebody may have taken the address
+/// meanwhile whose claim it could not hear.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Returning {
+    /// How often it asked since an answer was heard.
+    pub(super) asked: u32,
+    pub(super) next_ask: Instant,
+    /// It answers then whatever is heard: who holds by a later order is heard by the kernel.
+    pub(super) until: Instant,
+}
+
+impl Returning {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            asked: 0,
+            next_ask: now,
+            until: now + PASSED_OVER,
+        }
+    }
 }
 
 /// The binding went elsewhere; this node answers until the new holder does.
@@ -144,6 +166,7 @@ impl Group {
         Self {
             view,
             leaving: None,
+            returning: None,
             usurped: None,
             fence: None,
             outdone: None,
@@ -158,6 +181,7 @@ impl Group {
     /// Whether time alone may change anything here.
     pub(super) fn is_busy(&self) -> bool {
         self.leaving.is_some()
+            || self.returning.is_some()
             || self.usurped.is_some()
             || self.fence.is_some()
             || self.suspected.is_some()
@@ -172,6 +196,7 @@ impl Group {
             .filter(|one| !one.is_told)
             .map(|one| one.since + LINGERING);
         let fence = self.fence.map(|fence| fence.next_ask);
+        let returning = self.returning.map(|one| one.next_ask);
         let usurped = self.usurped.map(|one| one.next_look);
         let claim = match self.claim {
             Some(Claim::Listening { until, next_ask } | Claim::Asking { until, next_ask }) => {
@@ -184,7 +209,10 @@ impl Group {
                 .zip(place)
                 .map(|(suspected, place)| due(suspected, place)),
         };
-        [leaving, fence, usurped, claim].into_iter().flatten().min()
+        [leaving, returning, fence, usurped, claim]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A claim was heard that beats what this node answers by.

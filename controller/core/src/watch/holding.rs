@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lightship_abi::order::Order;
 
-use super::group::{Api, Claim, Fence, Group, LOOK_INTERVAL, Leaving, Usurped};
+use super::group::{Api, Claim, Fence, Group, LOOK_INTERVAL, Leaving, Returning, Usurped};
 use super::view::{GroupView, Target};
 use super::{Action, Heard, Watch, Yielded};
 use crate::finding::Sight;
@@ -67,6 +67,9 @@ impl Watch {
         let (part, order, targets) = if let Some(usurped) = &group.usurped {
             (Part::Usurper, usurped.order, &group.view.targets)
         } else if group.view.holder == self.node {
+            if group.returning.is_some() {
+                return None;
+            }
             (
                 Part::Holder,
                 Order::of_holder(group.view.epoch),
@@ -160,7 +163,7 @@ impl Watch {
             group.won = claimed.then(|| (before.holder.clone(), since));
         }
         if !is_same {
-            (group.claim, group.suspected) = (None, None);
+            (group.claim, group.suspected, group.returning) = (None, None, None);
         }
         if view.holder == self.node {
             group.leaving = None;
@@ -204,6 +207,8 @@ impl Watch {
             .into_iter()
             .reduce(|one, other| if one.beats(other) { one } else { other })
         else {
+            let is_back = self.begins && group.view.holder == self.node;
+            group.returning = is_back.then(|| Returning::new(now));
             return group;
         };
         let view = &group.view;
@@ -306,7 +311,12 @@ impl Watch {
         let Some(group) = self.groups.get_mut(&primary) else {
             return;
         };
-        if let Some(fence) = &mut group.fence {
+        if let Some(returning) = &mut group.returning {
+            let is_member = self.members.nodes.is_empty() || self.members.node_of(heard.from).is_some();
+            if is_member {
+                (returning.asked, returning.next_ask) = (0, now + LOOK_INTERVAL);
+            }
+        } else if let Some(fence) = &mut group.fence {
             fence.from = heard.from;
             // Where nothing was asked since, it was heard for another reason, as often as others ask.
             if fence.asked > 0 {

@@ -70,6 +70,8 @@ pub struct Watch {
     busy: BTreeSet<ServiceId>,
     /// What an earlier run of this agent left in the kernel, until the lease of its group is seen.
     adopted: BTreeMap<IpAddr, Order>,
+    /// Whether leases that are told were there before this node's agent began.
+    begins: bool,
     probing: Probing,
     contests: BTreeMap<IpAddr, Contest>,
     /// When a tick was promised.
@@ -94,6 +96,7 @@ impl Watch {
             index: Index::default(),
             busy: BTreeSet::new(),
             adopted: BTreeMap::new(),
+            begins: false,
             probing: Probing::default(),
             contests: BTreeMap::new(),
             expected: None,
@@ -119,6 +122,12 @@ impl Watch {
     /// What an earlier run of this agent left in the kernel; before the first lease is told.
     pub fn adopt(&mut self, held: BTreeMap<IpAddr, Order>) {
         self.adopted = held;
+        self.begins = true;
+    }
+
+    /// Every lease was told that was there when this node's agent began.
+    pub fn begun(&mut self) {
+        self.begins = false;
     }
 
     /// When [`Self::tick`] is to be called next, if nothing is observed before; a moment that is past means at once.

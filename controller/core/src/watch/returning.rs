@@ -1,5 +1,5 @@
-//! Back to what the lease says: a holder that a claim fenced which the lease does not know, and who holds by rank while the lease
-//! names another.
+//! Back to what the lease says: a holder that comes back or that a claim fenced which the lease does not know, and who holds by
+//! rank while the lease names another.
 
 use lightship_abi::order::Order;
 
@@ -10,6 +10,22 @@ use crate::names::ServiceId;
 use crate::time::Instant;
 
 impl Watch {
+    /// A holder that comes back asks before it answers: one that took the address by rank claims the lease meanwhile.
+    pub(super) fn pursue_return(&mut self, group: &mut Group, now: Instant, actions: &mut Vec<Action>) {
+        let Some(returning) = group.returning.as_mut().filter(|one| now >= one.next_ask) else {
+            return;
+        };
+        if returning.asked < ASKS && now < returning.until {
+            returning.asked += 1;
+            returning.next_ask = now + ASK_INTERVAL;
+            self.ask_all(group, actions);
+        } else {
+            group.returning = None;
+            self.revision += 1;
+            group.decided = self.revision;
+        }
+    }
+
     /// Who holds without a lease asks whether somebody else does, and whether the API server is back. Where it is, and the lease is
     /// another's for good, that one had time to take it back.
     pub(super) fn pursue_usurped(

@@ -3,6 +3,7 @@
 mod carried;
 mod chase;
 mod claim;
+mod coming_back;
 mod conflict;
 mod due;
 mod fence;
