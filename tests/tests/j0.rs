@@ -4,7 +4,7 @@ use anyhow::Result;
 use lightship_tests::{
     Options,
     client::arping::arping,
-    journey::{Walk, failover, j0, observed, results::step},
+    journey::{Walk, failover, j0, j0_way, observed, results::step},
     lab::{testing::TestLab, unit::Action},
 };
 
@@ -30,7 +30,7 @@ fn an_ingress_address_from_nothing() {
         ("J0.4", j0::announced),
         ("J0.5", j0::bound),
         ("J0.6", j0::counted),
-        ("J0.7", j0::withdrawn),
+        ("J0.7", j0_way::withdrawn),
     ];
     for (name, walked) in steps {
         step(name, || walked(&walk)).unwrap();
@@ -60,7 +60,7 @@ fn the_same_on_clsact_whose_filters_survive_the_agents_stop() {
     let answers = arping(&lab, j0::ADDRESS, 3).unwrap();
     assert_eq!(answers.lost(), 0, "{answers:?}");
     lab.agent(Action::Start, &holder).unwrap();
-    j0::withdrawn(&walk).unwrap();
+    j0_way::withdrawn(&walk).unwrap();
     assert_eq!(filters(), 0, "nothing to answer for, nothing attached");
     lab.down().unwrap();
 }

@@ -45,6 +45,7 @@ pub const JOURNEYS: &[Journey] = &[
         ],
         sources: &[
             include_str!("j0.rs"),
+            include_str!("j0_way.rs"),
             include_str!("observed.rs"),
             include_str!("../../tests/j0.rs"),
         ],

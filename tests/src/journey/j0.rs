@@ -1,4 +1,5 @@
-//! J0: an ingress address from nothing. One function for each step; each asserts what a person would look at.
+//! J0: an ingress address from nothing. One function for each step; each asserts what a person would look at. The last step is
+//! a file of its own.
 
 use std::time::Duration;
 
@@ -24,12 +25,12 @@ pub const SERVICE: &str = "cilium-ingress-basic-ingress";
 pub const ADDRESS: &str = "10.0.10.0";
 /// The lease that binds its address to a node.
 pub const LEASE: &str = "cilium-l2announce-default-cilium-ingress-basic-ingress";
-const POLICY: &str = "default-l2-announcement-policy";
+pub(super) const POLICY: &str = "default-l2-announcement-policy";
 /// The responder's table, where guides for Cilium look for it.
 pub const MAP: &str = "/sys/fs/bpf/tc/globals/cilium_l2_responder_v4";
 
 /// Generous: the machines that run tests are shared. What is measured is measured elsewhere.
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// Steps 1 to 4: from nothing to a page fetched through the address.
 pub fn announce(walk: &Walk<'_>) -> Result<()> {
@@ -235,50 +236,8 @@ pub fn counted(walk: &Walk<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Step 7: without its agent the responder falls silent, and without its entry too.
-pub fn withdrawn(walk: &Walk<'_>) -> Result<()> {
-    use crate::lab::unit::Action;
-    walk.say("An agent that is gone for good takes its node's answers with it, after the lease duration.")?;
-    let holder = observed::holder(walk.lab)?;
-    let mac = walk.lab.host(&holder)?.lan_mac();
-    walk.lab.agent(Action::Kill, &holder)?;
-    let patience = Duration::from_secs(observed::lease_seconds(walk.lab)?) + SOON;
-    eventually("silence of the node without agent", patience, || {
-        let answers = arping(walk.lab, ADDRESS, 2)?;
-        ensure!(!answers.macs.contains(&mac), "{holder} still answers");
-        Ok(())
-    })?;
-    walk.lab.agent(Action::Start, &holder)?;
-    walk.say("Without the policy nobody answers, every table is empty, and the lease is gone.")?;
-    walk.kubectl(&["delete", "l2announcement", POLICY])?;
-    eventually("silence on the segment", SOON, || {
-        let answers = arping(walk.lab, ADDRESS, 2)?;
-        ensure!(answers.received == 0, "arping counted {answers:?}");
-        Ok(())
-    })?;
-    for node in Host::nodes(walk.lab.nodes()) {
-        eventually(&format!("an empty table on {}", node.name()), SOON, || {
-            let entries = observed::map(walk.lab, node.name())?;
-            ensure!(entries.as_array().is_some_and(Vec::is_empty), "it has {entries}");
-            Ok(())
-        })?;
-    }
-    eventually("the end of the lease", SOON, || {
-        let lease = walk
-            .lab
-            .try_kubectl(&["get", "lease", "-n", "kube-system", LEASE])?;
-        ensure!(
-            lease.stderr.contains("NotFound"),
-            "kubectl printed {}{}",
-            lease.stdout,
-            lease.stderr
-        );
-        Ok(())
-    })
-}
-
 /// Asks for the address with arping, to be seen by the audience.
-fn ask(walk: &Walk<'_>, count: u32) -> Result<Answers> {
+pub(super) fn ask(walk: &Walk<'_>, count: u32) -> Result<Answers> {
     let command = arping::command(ADDRESS, count, "0.1");
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     Answers::parse(&walk.try_on(JUMPBOX, &words)?.stdout)

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod failover;
 pub mod j0;
+pub mod j0_way;
 pub mod j1;
 pub mod j1_segments;
 pub mod j2;

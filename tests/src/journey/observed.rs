@@ -1,6 +1,7 @@
 //! What a person would look at while walking J0: the lease, the page, events, the pool's line, the responder's table.
 
 use anyhow::{Context as _, Result, ensure};
+use lightship_crd::annotation;
 use serde_json::Value;
 
 use super::j0::{ADDRESS, LEASE, MAP, SERVICE};
@@ -58,25 +59,69 @@ pub(super) fn map(lab: &Lab, node: &str) -> Result<Value> {
     serde_json::from_str(&dumped).with_context(|| format!("failed to understand the dump {dumped}"))
 }
 
-/// The counter of the journey's address on the LAN. The policy's interfaces match the management interface too: it may have
-/// an entry of its own, which counts nothing, as nobody asks there.
+/// The counter of the journey's address on the LAN.
 pub(super) fn responses(lab: &Lab, node: &str) -> Result<u64> {
-    let entries = map(lab, node)?;
-    let index = lab.exec(node, &["cat", &format!("/sys/class/net/{LAN}/ifindex")])?;
-    let index: u64 = index
-        .trim()
-        .parse()
-        .context("failed to read the interface's index")?;
+    entry(lab, node)?.with_context(|| format!("{node} has no entry for {ADDRESS} on {LAN}"))
+}
+
+/// The same where the entry may not be there. The policy's interfaces match the management interface too: it may have an entry
+/// of its own, which counts nothing, as nobody asks there.
+pub(super) fn entry(lab: &Lab, node: &str) -> Result<Option<u64>> {
+    let (entries, index) = (map(lab, node)?, lan_index(lab, node)?);
     // The address as the kernel stores it, in the byte order of the wire.
-    let ip4 = u64::from(u32::from_le_bytes([10, 0, 10, 0]));
+    let ip4 = u32::from_le_bytes([10, 0, 10, 0]);
     let rows = entries.as_array().map(Vec::as_slice).unwrap_or_default();
     ensure!(
         rows.iter().all(|row| row["key"]["ip4"] == ip4),
         "there are other addresses: {entries}"
     );
     let row = rows.iter().find(|row| row["key"]["ifindex"] == index);
-    row.and_then(|row| row["value"]["responses_sent"].as_u64())
-        .with_context(|| format!("no count for {ADDRESS} on interface {index} in {entries}"))
+    row.map(|row| {
+        let count = row["value"]["responses_sent"].as_u64();
+        count.with_context(|| format!("there is no count in {row}"))
+    })
+    .transpose()
+}
+
+/// The key of the journey's address on the LAN, byte by byte, as bpftool wants to be told.
+pub(super) fn key(lab: &Lab, node: &str) -> Result<Vec<String>> {
+    let index = lan_index(lab, node)?.to_ne_bytes();
+    let key = [10, 0, 10, 0].into_iter().chain(index);
+    Ok(key.map(|byte: u8| byte.to_string()).collect())
+}
+
+fn lan_index(lab: &Lab, node: &str) -> Result<u32> {
+    let index = lab.exec(node, &["cat", &format!("/sys/class/net/{LAN}/ifindex")])?;
+    index
+        .trim()
+        .parse()
+        .context("failed to read the interface's index")
+}
+
+/// How many nodes stand by for the journey's address.
+pub(super) fn standbys(lab: &Lab) -> Result<usize> {
+    let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
+    let order = lease["metadata"]["annotations"][annotation::WORK_ORDER]
+        .as_str()
+        .context("the lease carries no work order")?;
+    let order: Value = serde_json::from_str(order)
+        .with_context(|| format!("failed to understand the work order {order}"))?;
+    Ok(order["standbys"].as_array().map_or(0, Vec::len))
+}
+
+/// The cell below `heading` in the row that begins with `row`, of a table whose cells are single words up to there.
+pub(super) fn cell<'a>(table: &'a str, row: &[&str], heading: &str) -> Result<&'a str> {
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let headings = lines.first().context("nothing was printed")?;
+    let column = headings.iter().position(|one| *one == heading);
+    let found = lines.iter().find(|cells| cells.starts_with(row));
+    let cell = column
+        .zip(found)
+        .and_then(|(column, cells)| cells.get(column).copied());
+    cell.with_context(|| format!("no {heading} of {row:?} in {table}"))
 }
 
 /// Whether the pool's line of `kubectl get ippools` is the guide's.
