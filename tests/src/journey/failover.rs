@@ -18,7 +18,7 @@ use crate::{
         capture::{Capture, Frame},
     },
     eventually,
-    lab::host::Host,
+    lab::host::{CONTROL_PLANE, Host},
 };
 
 /// A lease duration and then some, on a machine that has other things to do.
@@ -125,6 +125,10 @@ pub fn crash_holder(walk: &Walk<'_>) -> Result<Timeline> {
     answered?;
     // Read again, for what was still on its way when the first answer was seen.
     let timeline = read()?;
+    ensure!(
+        timeline.new != CONTROL_PLANE,
+        "the control-plane node answers, which the policy leaves out: {timeline:?}"
+    );
     walk.show(&timeline.table())?;
     walk.show(&format!(
         "  Of {} requests {} were answered.\n",

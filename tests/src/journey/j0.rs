@@ -28,6 +28,7 @@ pub const LEASE: &str = "cilium-l2announce-default-cilium-ingress-basic-ingress"
 pub(super) const POLICY: &str = "default-l2-announcement-policy";
 /// The responder's table, where guides for Cilium look for it.
 pub const MAP: &str = "/sys/fs/bpf/tc/globals/cilium_l2_responder_v4";
+const LIST: [&str; 3] = ["lightship", "map", "list"];
 
 /// Generous: the machines that run tests are shared. What is measured is measured elsewhere.
 pub(super) const SOON: Duration = Duration::from_secs(30);
@@ -82,12 +83,7 @@ pub fn addressed(walk: &Walk<'_>) -> Result<()> {
     eventually("an event that tells about the address", SOON, || {
         observed::event(walk.lab, ADDRESS)
     })?;
-    let service = walk.kubectl(&["describe", "service", SERVICE])?;
-    ensure!(
-        service.contains(ADDRESS),
-        "the service does not tell its address: {service}"
-    );
-    Ok(())
+    observed::described(&walk.kubectl(&["describe", "service", SERVICE])?)
 }
 
 /// Step 3: an address alone answers nobody, and the service says why.
@@ -145,18 +141,11 @@ pub fn announced(walk: &Walk<'_>) -> Result<()> {
         answers.lost() == 0 && answers.macs == [first.from.clone()],
         "arping counted {answers:?}"
     );
-    eventually("a page", SOON, || observed::page(walk.lab))?;
-    walk.on(
-        JUMPBOX,
-        &[
-            "curl",
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "2",
-            "http://10.0.10.0/",
-        ],
-    )?;
+    eventually("a page on both ports", SOON, || observed::page(walk.lab))?;
+    for url in observed::URLS {
+        let argv = ["curl", "--silent", "--show-error", "--max-time", "2", url];
+        walk.on(JUMPBOX, &argv)?;
+    }
     let neighbour = client::neighbour(walk.lab, ADDRESS)?;
     walk.on(JUMPBOX, &["ip", "neigh", "show", ADDRESS])?;
     ensure!(
@@ -227,13 +216,12 @@ pub fn counted(walk: &Walk<'_>) -> Result<()> {
             "{} has entries: {entries}",
             node.name()
         );
+        let listed = walk.lab.exec(node.name(), &LIST)?;
+        observed::elements(&listed, 0)?;
     }
-    let listed = walk.on(&holder, &["lightship", "map", "list"])?;
-    ensure!(
-        listed.contains("cilium_l2_responder_v4"),
-        "the table is not listed: {listed}"
-    );
-    Ok(())
+    let entries = observed::map(walk.lab, &holder)?;
+    let listed = walk.on(&holder, &LIST)?;
+    observed::elements(&listed, entries.as_array().map_or(0, Vec::len))
 }
 
 /// Asks for the address with arping, to be seen by the audience.

@@ -10,6 +10,9 @@ use crate::{
     lab::{Lab, network::LAN},
 };
 
+/// Both ports of the service; the backend speaks plain HTTP on either.
+pub(super) const URLS: [&str; 2] = ["http://10.0.10.0/", "http://10.0.10.0:443/"];
+
 /// The node that the lease names.
 pub fn holder(lab: &Lab) -> Result<String> {
     let lease = lab.get(&["lease", "-n", "kube-system", LEASE])?;
@@ -19,14 +22,36 @@ pub fn holder(lab: &Lab) -> Result<String> {
     Ok(holder.to_owned())
 }
 
-/// Whether the jumpbox gets the page through the address.
+/// Whether the jumpbox gets the page through the address, on both ports.
 pub fn page(lab: &Lab) -> Result<()> {
-    let fetched = client::curl(lab, &format!("http://{ADDRESS}/"))?;
+    for url in URLS {
+        let fetched = client::curl(lab, url)?;
+        ensure!(
+            fetched.stdout.contains(SERVICE),
+            "curl of {url} printed {}{}",
+            fetched.stdout,
+            fetched.stderr
+        );
+    }
+    Ok(())
+}
+
+/// Whether `kubectl describe service` shows the address as the service's, and the event that tells where it came from.
+pub(super) fn described(shown: &str) -> Result<()> {
+    let ingress = shown
+        .lines()
+        .find(|line| line.starts_with("LoadBalancer Ingress:"));
     ensure!(
-        fetched.stdout.contains(SERVICE),
-        "curl printed {}{}",
-        fetched.stdout,
-        fetched.stderr
+        ingress.is_some_and(|line| line.split_whitespace().any(|word| word == ADDRESS)),
+        "the service does not show its address: {shown}"
+    );
+    let (_, events) = shown.split_once("\nEvents:").context("no events were shown")?;
+    let told = ["AddressAssigned", ADDRESS, "first-pool"];
+    ensure!(
+        events
+            .lines()
+            .any(|line| told.iter().all(|word| line.contains(word))),
+        "no event tells which pool the address came from: {shown}"
     );
     Ok(())
 }
@@ -122,6 +147,16 @@ pub(super) fn cell<'a>(table: &'a str, row: &[&str], heading: &str) -> Result<&'
         .zip(found)
         .and_then(|(column, cells)| cells.get(column).copied());
     cell.with_context(|| format!("no {heading} of {row:?} in {table}"))
+}
+
+/// Whether the responder's table is listed with so many elements.
+pub(super) fn elements(listed: &str, count: usize) -> Result<()> {
+    let shown = cell(listed, &["cilium_l2_responder_v4"], "ELEMENTS")?;
+    ensure!(
+        shown == count.to_string(),
+        "there are {count} entries, but {shown} are listed: {listed}"
+    );
+    Ok(())
 }
 
 /// Whether the pool's line of `kubectl get ippools` is the guide's.
