@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use lightship_tests::{
-    Lab, Options, backend,
+    Lab, Options,
+    backend::{self, Protocol},
     lab::{DEFAULT_NAME, daemons::OPERATORS, folder::Folder, host::Host, residue::residue, unit::Action},
 };
 
@@ -73,6 +74,9 @@ enum Command {
     Logs { what: String },
     /// A web server on a node, to be named by an `EndpointSlice`.
     Backend {
+        /// What it is asked by.
+        #[arg(long, value_enum, default_value = "tcp")]
+        protocol: Protocol,
         verb: BackendVerb,
         node: String,
         service: String,
@@ -210,12 +214,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
         Command::Logs { what } => say(&lab()?.logs(&what)?)?,
         Command::Backend {
             verb: BackendVerb::Start,
+            protocol,
             node,
             service,
             ports,
-        } => {
-            lab()?.start_backend(&node, &service, &ports)?;
-        }
+        } => lab()?.start_backend_of(protocol, &node, &service, &ports)?,
         Command::Backend {
             verb: BackendVerb::Stop,
             node,
@@ -224,12 +227,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8> {
         } => lab()?.stop_backend(&node, &service)?,
         Command::Backend {
             verb: BackendVerb::Serve,
+            protocol,
             node,
             service,
             ports,
-        } => {
-            backend::serve(&service, &node, &ports)?;
-        }
+        } => backend::serve(&service, &node, protocol, &ports)?,
         Command::Demo { keep } => demo::run(&name, keep)?,
     }
     Ok(0)

@@ -1,4 +1,4 @@
-//! What the client outside the cluster sees, by its own tools: arping, tcpdump, curl, ip neigh.
+//! What the client outside the cluster sees, by its own tools, arping, tcpdump, curl and ip neigh, and by sockets in its network.
 
 pub mod arping;
 pub mod capture;
@@ -9,12 +9,23 @@ pub mod packets;
 pub mod prober;
 pub mod recording;
 
-use anyhow::Result;
+use std::{
+    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
 
 use crate::{
     command::Outcome,
-    lab::{Lab, host::JUMPBOX},
+    lab::{
+        Lab,
+        host::{Host, JUMPBOX},
+    },
 };
+
+/// Long against an answer that comes; what is lost is asked again.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The page at `url`, asked for by the jumpbox; three seconds are enough for one that exists.
 pub fn curl(lab: &Lab, url: &str) -> Result<Outcome> {
@@ -22,6 +33,28 @@ pub fn curl(lab: &Lab, url: &str) -> Result<Outcome> {
         JUMPBOX,
         &["curl", "--silent", "--show-error", "--max-time", "3", url],
     )
+}
+
+/// What comes back for a datagram of the jumpbox, from the very address and port it was sent to.
+pub fn datagram(lab: &Lab, to: SocketAddrV4) -> Result<String> {
+    let asking = move || -> Result<String> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("failed to open a socket")?;
+        socket
+            .set_read_timeout(Some(ANSWER))
+            .context("failed to limit the wait for an answer")?;
+        socket
+            .connect(to)
+            .with_context(|| format!("failed to find a way to {to}"))?;
+        socket
+            .send(b"?")
+            .with_context(|| format!("failed to send to {to}"))?;
+        let mut answer = [0; 512];
+        let length = socket
+            .recv(&mut answer)
+            .with_context(|| format!("no answer of {to}"))?;
+        Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+    };
+    packets::join(packets::inside(lab, &Host::jumpbox(), asking)?)
 }
 
 /// The MAC address the jumpbox's kernel believes `address` to be at.

@@ -1,13 +1,17 @@
 //! J2: a homelab coming from MetalLB, on its one node. The import (J2.3) has a test of its own.
 
-use anyhow::{Result, ensure};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use anyhow::{Context as _, Result, ensure};
 
 use super::{
     Walk,
     typed::{self, SOON},
 };
 use crate::{
-    Options, eventually,
+    Options,
+    backend::Protocol,
+    client, eventually,
     lab::{
         audit::Request,
         host::{CONTROL_PLANE, JUMPBOX},
@@ -101,7 +105,7 @@ pub fn shared(walk: &Walk<'_>) -> Result<()> {
     objects::has(walk.lab, "old", &["192.168.1.160"])
 }
 
-/// The web page and DNS over TCP come through the one address.
+/// The web page and DNS, over TCP and over UDP, come through the one address.
 fn served(walk: &Walk<'_>) -> Result<()> {
     for (service, name, port) in [("pihole-web", "http", 80), ("pihole-dns-tcp", "dns", 53)] {
         walk.lab.start_backend(CONTROL_PLANE, service, &[port])?;
@@ -113,7 +117,23 @@ fn served(walk: &Walk<'_>) -> Result<()> {
         ))?;
         typed::page(walk, &format!("http://{SHARED}:{port}/"), service)?;
     }
-    Ok(())
+    served_by_udp(walk)
+}
+
+/// A datagram to the port that TCP has too.
+fn served_by_udp(walk: &Walk<'_>) -> Result<()> {
+    const SERVICE: &str = "pihole-dns-udp";
+    walk.lab
+        .start_backend_of(Protocol::Udp, CONTROL_PLANE, SERVICE, &[53])?;
+    let slice = typed::endpoints(SERVICE, &[("dns", 53)], "192.168.1.100", CONTROL_PLANE);
+    walk.lab
+        .apply(&slice.replace("port: 53", "protocol: UDP, port: 53"))?;
+    let address: Ipv4Addr = SHARED.parse().context("failed to read the shared address")?;
+    eventually("an answer over UDP", SOON, || {
+        let answer = client::datagram(walk.lab, SocketAddrV4::new(address, 53))?;
+        ensure!(answer.contains(SERVICE), "{SHARED} answered {answer}");
+        Ok(())
+    })
 }
 
 /// Step 4: sixty services under default settings; nothing is throttled, nothing fails, and nothing is renewed for them.

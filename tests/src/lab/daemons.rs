@@ -11,7 +11,7 @@ use super::{
     network,
     unit::{Action, Unit},
 };
-use crate::{binaries, eventually};
+use crate::{backend::Protocol, binaries, eventually};
 
 /// The operator's replicas share the fabric, so each has an admin port of its own.
 const OPERATOR_PORTS: [u16; 2] = [9963, 9965];
@@ -49,12 +49,24 @@ impl Lab {
 
     /// Starts a web server on a node that serves as a backend of `service`; the EndpointSlice is the caller's.
     pub fn start_backend(&self, node: &str, service: &str, ports: &[u16]) -> Result<()> {
+        self.start_backend_of(Protocol::Tcp, node, service, ports)
+    }
+
+    /// The same, asked by a protocol.
+    pub fn start_backend_of(
+        &self,
+        protocol: Protocol,
+        node: &str,
+        service: &str,
+        ports: &[u16],
+    ) -> Result<()> {
         let node = self.host(node)?;
         let name = format!("backend-{}-{service}", node.name());
         if let Ok(mut known) = Unit::find(&self.folder, &name) {
             return known.act(&self.folder, Action::Start);
         }
         let mut argv = vec![path_text(&binaries::lab()?), "backend".into(), "serve".into()];
+        argv.push(format!("--protocol={}", protocol.name()));
         argv.extend([node.name().to_owned(), service.to_owned()]);
         argv.extend(ports.iter().map(u16::to_string));
         Unit::new(&name, &node, argv).act(&self.folder, Action::Start)
