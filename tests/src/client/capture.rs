@@ -28,12 +28,17 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts capturing what matches `filter`; returns once tcpdump listens.
+    /// Starts capturing what matches `filter` on the LAN; returns once tcpdump listens.
     pub fn start(lab: &Lab, filter: &str) -> Result<Self> {
+        Self::through(lab, LAN, filter)
+    }
+
+    /// The same on one of the jumpbox's cards.
+    pub fn through(lab: &Lab, card: &str, filter: &str) -> Result<Self> {
         let argv = [
             "tcpdump",
             "-i",
-            LAN,
+            card,
             "-l",
             "-n",
             "-e",
@@ -204,6 +209,12 @@ impl Frame {
         })
     }
 
+    /// Whether it asks who has `address`.
+    #[must_use]
+    pub fn asks(&self, address: &str) -> bool {
+        self.line.contains(&format!("who-has {address} ")) && !self.announces(address)
+    }
+
     /// Whether it answers a request for `address`.
     #[must_use]
     pub fn answers(&self, address: &str) -> bool {
@@ -219,6 +230,26 @@ impl Frame {
                     && self.line.contains(&format!("tell {address},"))
                 || self.line.contains(&format!("Announcement {address}")))
     }
+}
+
+/// How long, in seconds, the station `asker` was without an answer for `address` at most: from its first unanswered request to the
+/// next answer. The times are those at which the kernel saw the frames, and nobody misses what he does not ask for, so that a client
+/// who waits for a processor does not count as one who waits for an answer.
+#[must_use]
+pub fn longest_silence(frames: &[Frame], asker: &str, address: &str) -> f64 {
+    let mut longest: f64 = 0.0;
+    let mut unanswered = None;
+    for frame in frames {
+        if frame.from == asker && frame.asks(address) {
+            unanswered.get_or_insert(frame.time);
+        } else if frame.to == asker
+            && frame.answers(address)
+            && let Some(since) = unanswered.take()
+        {
+            longest = longest.max(frame.time - since);
+        }
+    }
+    longest
 }
 
 #[cfg(test)]
@@ -247,6 +278,25 @@ mod tests {
             (seen[0].from.as_str(), seen[0].to.as_str()),
             ("02:00:00:00:01:02", "02:00:00:00:01:c8")
         );
+    }
+
+    #[test]
+    fn silence_is_the_time_of_those_who_ask() {
+        let (asker, address) = ("02:00:00:00:01:c8", "10.0.10.0");
+        let at = |line: &str, time: &str| Frame::parse(&line.replace("1795270000.5", time)).unwrap();
+        let frames = [
+            at(REQUEST, "10.0"),
+            at(ANSWER, "10.25"),
+            // Nothing was asked for in between.
+            at(REQUEST, "15.0"),
+            at(REQUEST, "15.5"),
+            at(GRATUITOUS, "15.75"),
+            at(ANSWER, "16.0"),
+            at(REQUEST, "16.0"),
+        ];
+        let silence = |asker| longest_silence(&frames, asker, address);
+        assert!((silence(asker) - 1.0).abs() < 1e-9, "{}", silence(asker));
+        assert!(silence("02:00:00:00:01:02") < 1e-9, "another station");
     }
 
     #[test]
