@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lightship_core::finding::Sight;
-use lightship_core::watch::ClaimAnswer;
+use lightship_core::watch::{ClaimAnswer, Missed};
 use lightship_datapath::{Entry, Outcome};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -61,6 +61,8 @@ pub(crate) struct Metrics {
     failures: Counter,
     undecodable: Counter,
     probes: Counter,
+    missed: Counter,
+    silent: Gauge,
     claims: Family<ByAnswer, Counter>,
     sights: Family<BySight, Counter>,
     silence: Histogram,
@@ -78,6 +80,8 @@ impl Metrics {
             failures: Counter::default(),
             undecodable: Counter::default(),
             probes: Counter::default(),
+            missed: Counter::default(),
+            silent: Gauge::default(),
             claims: Family::default(),
             sights: Family::default(),
             silence: Histogram::new(SILENCES),
@@ -124,6 +128,16 @@ impl Metrics {
             metrics.probes.clone(),
         );
         own.register(
+            "missed_probes",
+            "Questions asked on the wire that were not answered in time",
+            metrics.missed.clone(),
+        );
+        own.register(
+            "silent_addresses",
+            "Addresses that this node stands by for and whose holder does not answer while others on the segment do",
+            metrics.silent.clone(),
+        );
+        own.register(
             "claims",
             "Claims on the binding of a silent holder, by what became of them",
             metrics.claims.clone(),
@@ -143,7 +157,6 @@ impl Metrics {
 
     /// That many entries should be in the map, and that many of them could not be put there.
     pub(crate) fn holds(&self, entries: usize, refused: usize) {
-        let count = |entries: usize| i64::try_from(entries).unwrap_or(i64::MAX);
         self.entries.set(count(entries.saturating_sub(refused)));
         self.refused.set(count(refused));
     }
@@ -195,6 +208,12 @@ impl Metrics {
         self.probes.inc();
     }
 
+    /// So much was missed so far.
+    pub(crate) fn missed(&self, missed: Missed) {
+        self.missed.inner().store(missed.probes, Ordering::Relaxed);
+        self.silent.set(count(missed.addresses));
+    }
+
     /// A claim was answered.
     pub(crate) fn claimed(&self, answer: ClaimAnswer) {
         let answer = match answer {
@@ -223,6 +242,10 @@ impl Metrics {
     }
 }
 
+fn count(addresses: usize) -> i64 {
+    i64::try_from(addresses).unwrap_or(i64::MAX)
+}
+
 /// Registers every metric with a sample of each, for those who document them.
 pub fn sample(registry: &mut Registry) {
     let metrics = Metrics::register(registry);
@@ -236,6 +259,7 @@ pub fn sample(registry: &mut Registry) {
     metrics.announced(1);
     metrics.failed(0);
     metrics.probed();
+    metrics.missed(Missed::default());
     metrics.claimed(ClaimAnswer::Won);
     metrics.saw(&Sight::Claimed {
         from: "node-1".into(),

@@ -81,6 +81,7 @@ impl Node {
             self.perform(wire, clock);
             self.step.taken(revision, audit, now, clock.now());
         }
+        self.metrics.missed(self.standing.missed());
     }
 
     /// When [`Self::act`] has to bring the kernel in step, if it is not.

@@ -11,7 +11,9 @@ use lightship_core::groups::Groups;
 use lightship_core::members::Members;
 use lightship_core::names::{NodeName, ServiceId};
 use lightship_core::time::Instant;
-use lightship_core::watch::{Action, Answer, ClaimAnswer, Evidence, Heard, Nic, NicIndex, Watch, Yielded};
+use lightship_core::watch::{
+    Action, Answer, ClaimAnswer, Evidence, Heard, Missed, Nic, NicIndex, Watch, Yielded,
+};
 use lightship_datapath::Order;
 use lightship_datapath::plan::View;
 use lightship_edge::lease;
@@ -195,6 +197,11 @@ impl Standing {
             let actions = self.watch.heard(one, now);
             self.actions.extend(actions);
         }
+    }
+
+    /// What was asked and not answered.
+    pub(crate) fn missed(&self) -> Missed {
+        self.watch.missed()
     }
 
     /// The probes that were to be sent are sent.

@@ -37,7 +37,7 @@ use std::time::Duration;
 use lightship_abi::order::Order;
 
 pub use action::{Action, ClaimAnswer, Heard, ReadAnswer, Yielded};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Missed};
 pub use group::API_PATIENCE;
 pub use holding::{Answer, Part};
 pub use pair::{ANSWER_DEADLINE, ARMED, MISSES, PROBE_INTERVAL};

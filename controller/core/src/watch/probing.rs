@@ -64,6 +64,8 @@ pub(super) struct Probing {
     /// Until when everything that came in has been told.
     pub(super) taken_in: Instant,
     number: u32,
+    /// How many probes were not answered in time.
+    pub(super) missed: u64,
 }
 
 impl Probing {
@@ -87,6 +89,7 @@ impl Watch {
         let mut doubted = BTreeSet::new();
         for (station, pair) in &mut self.probing.pairs {
             let is_missed = pair.expire(now);
+            self.probing.missed += u64::from(is_missed);
             if is_missed && station.purpose == Purpose::Watch && pair.wants_witnesses(now) {
                 doubted.insert((station.nic, pair.node.clone()));
             }

@@ -25,6 +25,22 @@ fn a_standby_asks_the_holder_ten_times_a_second_whatever_the_number_of_groups() 
 }
 
 #[test]
+fn what_is_missed_is_counted_and_an_address_is_silent_until_it_is_heard() {
+    let mut scene = Scene::new();
+    scene.lease(0, 2, 0, &[1, 3]);
+    scene.pass(3000);
+    assert_eq!(scene.watch.missed(), Missed::default());
+    scene.alive.remove(&2);
+    scene.pass(500);
+    let missed = scene.watch.missed();
+    assert!((3..=5).contains(&missed.probes), "{missed:?}");
+    assert_eq!(missed.addresses, 1);
+    scene.alive.insert(2);
+    scene.pass(500);
+    assert_eq!(scene.watch.missed().addresses, 0);
+}
+
+#[test]
 fn who_does_not_stand_by_asks_nobody() {
     let mut scene = Scene::new();
     scene.lease(0, 2, 0, &[3]);
