@@ -33,20 +33,10 @@ const fn value(promise: &'static str, run: &'static str, figure: &'static str, a
     }
 }
 
-const fn ratio(
-    promise: &'static str,
-    run: &'static str,
-    figure: &'static str,
-    at_most: f64,
-    shortfall: &'static str,
-) -> Goal {
+const fn ratio(promise: &'static str, run: &'static str, figure: &'static str, at_most: f64) -> Goal {
     Goal {
-        promise,
-        run,
-        figure,
         held: Held::Ratio,
-        at_most,
-        shortfall,
+        ..value(promise, run, figure, at_most)
     }
 }
 
@@ -70,7 +60,8 @@ const GOALS: &[Goal] = &[
         "failover",
         "node with 500 addresses crashes: silence of an address, max",
         2_000.0,
-    ),
+    )
+    .because("500 writes of leases take the API server that long on two processors"),
     value(
         "its LAN link is cut and its API link lives: silence, p99",
         "failover",
@@ -154,42 +145,41 @@ const GOALS: &[Goal] = &[
         "responder",
         "ARP, idle: request to reply, p50",
         1.0,
-        "",
     ),
     ratio(
         "the same, p99",
         "responder",
         "ARP, idle: request to reply, p99 ",
         1.0,
-        "",
     ),
     ratio(
         "with every processor saturated: p50",
         "responder",
         "ARP, every processor saturated: request to reply, p50",
         1.0,
-        "",
     ),
     ratio(
         "with 4,000 addresses, by 4,000 of the kernel's: p50",
         "responder",
         "ARP, 4000 entries asked in turn, beside as many of the kernel's: request to reply, p50",
         1.0,
-        IN_NO_CACHE,
-    ),
+    )
+    .because(IN_NO_CACHE),
     ratio(
         "with 60,000 addresses, by 60,000 of the kernel's: p50",
         "responder",
         "ARP, 60000 entries asked in turn, beside as many of the kernel's: request to reply, p50",
         1.0,
-        IN_NO_CACHE,
-    ),
+    )
+    .because(IN_NO_CACHE),
     ratio(
         "5,000 addresses given, by a bare client's time to write as many",
         "ipam-api",
         "5000 services from the pool's creation to the last address",
         1.2,
-        "the API server has two processors for itself, its clients and the operator",
+    )
+    .because(
+        "on two processors whoever decides takes them from the API server, whose writing is what is measured",
     ),
     value(
         "status writes per service",
@@ -198,10 +188,10 @@ const GOALS: &[Goal] = &[
         1.0,
     ),
     value(
-        "an operator starts with 5,000 services that have theirs, and two come that have none: writes",
+        "an operator starts with 5,000 services that have theirs: writes",
         "ipam-api",
         "writes of a restarted operator",
-        2.0,
+        0.0,
     ),
 ];
 
@@ -235,6 +225,10 @@ fn row(goal: &Goal, run: Option<&Run>) -> String {
 }
 
 impl Goal {
+    const fn because(self, shortfall: &'static str) -> Self {
+        Self { shortfall, ..self }
+    }
+
     fn measured(&self, figure: &Figure) -> Option<f64> {
         match self.held {
             Held::Value => Some(figure.value),
@@ -260,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_goal_is_met_missed_or_not_measured() {
-        let goal = ratio("as quick as the kernel", "x", "ARP: p9 ", 1.0, "it is slower");
+        let goal = ratio("as quick as the kernel", "x", "ARP: p9 ", 1.0).because("it is slower");
         let run = |ratio| Run {
             circumstances: super::super::tests::circumstances(),
             figures: vec![
