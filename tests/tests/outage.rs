@@ -97,6 +97,28 @@ fn nobody_notices_a_minute_without_the_api_and_a_holder_that_dies_in_it_is_repla
 }
 
 #[test]
+fn a_node_that_is_back_with_the_api_server_does_not_answer_beside_who_replaced_it() -> Result<()> {
+    let scene = Scene::up("frozen-return", Plan::default())?;
+    let old = scene.ready()?;
+    let watching = scene.watch()?;
+    watching.mark("the API server is frozen");
+    scene.api(Action::Freeze)?;
+    let crashed = watching.mark(format!("{old} crashes"));
+    scene.crash(&old)?;
+    watching.answered_by_others(&old)?;
+    watching.mark(format!("the API server goes on, and {old} is back"));
+    scene.api(Action::Thaw)?;
+    scene.revive(&old)?;
+    lease_leaves(&scene, &old)?;
+    watching.for_a_while(Duration::from_secs(5));
+    let seen = watching.finish()?;
+    seen.silent_less_than(SOON, crashed)?;
+    seen.moves(1, crashed)?;
+    seen.nobody_stale(crashed)?;
+    scene.down()
+}
+
+#[test]
 fn three_hundred_services_of_a_node_that_crashes_while_the_api_server_is_frozen_are_all_answered_again()
 -> Result<()> {
     let scene = Scene::mass("frozen-mass", 300)?;
