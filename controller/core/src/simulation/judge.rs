@@ -17,10 +17,6 @@ pub(super) struct Wire {
     pub(super) silent: Option<Micros>,
     /// From when to when nobody answered.
     pub(super) silences: Vec<(Micros, Micros)>,
-    /// Who answered alone, one after the other.
-    pub(super) soles: Vec<(Micros, usize)>,
-    /// How often two answered.
-    pub(super) doubles: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -99,19 +95,9 @@ impl Judge {
     /// Who answers the client for an address on a segment now.
     pub(super) fn sampled(&mut self, now: Micros, at: (usize, IpAddr), answerers: &[(usize, Order)]) {
         let wire = self.wires.entry(at).or_default();
-        match answerers {
-            [] => {
-                wire.silent.get_or_insert(now);
-            }
-            [(node, _)] => {
-                if wire.soles.last().is_none_or(|(_, last)| last != node) {
-                    wire.soles.push((now, *node));
-                }
-            }
-            _ => wire.doubles += 1,
-        }
-        if let Some(since) = wire.silent.filter(|_| !answerers.is_empty()) {
-            wire.silent = None;
+        if answerers.is_empty() {
+            wire.silent.get_or_insert(now);
+        } else if let Some(since) = wire.silent.take() {
             wire.silences.push((since, now));
         }
     }
