@@ -184,7 +184,7 @@ fn round(scene: &Scene, fault: Fault, edit: Edit, number: u32, tally: &mut Tally
         mended,
         hears,
     };
-    round.judge(&seen, tally)?;
+    round.judge(&seen, tally);
     if fault.moves() {
         scene.revive(&victim)?;
         // The operator distrusts a node the longer the more often it fell, which here would end the faults.
@@ -195,7 +195,7 @@ fn round(scene: &Scene, fault: Fault, edit: Edit, number: u32, tally: &mut Tally
 }
 
 impl Round<'_> {
-    fn judge(&self, seen: &Seen<'_>, tally: &mut Tally) -> Result<()> {
+    fn judge(&self, seen: &Seen<'_>, tally: &mut Tally) {
         let (fault, from, settled) = (self.fault, self.from, seen.recording.settled());
         for (address, record) in &seen.recording.records {
             let silence = record.silence(from, settled);
@@ -209,7 +209,7 @@ impl Round<'_> {
             let stale = self.stale(record, settled);
             let moves = record.holders(from, settled).len().saturating_sub(1);
             let due = usize::from(fault.moves() && self.own.contains(address));
-            let wandered = moves > due && !self.was_evened_out(*address)?;
+            let wandered = moves > due && !self.was_evened_out(*address);
             let lost = if fault.costs_nothing() { silence.lost } else { 0 };
             if stale > 0 || wandered || lost > 0 {
                 tally.wrong.push(format!(
@@ -221,7 +221,6 @@ impl Round<'_> {
             tally.stale += stale;
             tally.wandered += usize::from(wandered);
         }
-        Ok(())
     }
 
     /// Answers after another's claim. Who could hear none is held to those that are made since it can.
@@ -234,13 +233,22 @@ impl Round<'_> {
         }
     }
 
-    /// Whether an event tells that an address was moved to even out load, which follows a fault at its own pace.
-    fn was_evened_out(&self, address: IpAddr) -> Result<bool> {
-        let mut told = evened_out(self.scene)?;
-        told.retain(|event, _| !self.evened_out.contains_key(event));
+    /// Whether an event tells that an address was moved to even out load, which follows a fault at its own pace. An event comes
+    /// after the move, and later still where the API server was away.
+    fn was_evened_out(&self, address: IpAddr) -> bool {
         let address = address.to_string();
-        let is_named = |note: &String| note.split([' ', ',']).any(|word| word == address);
-        Ok(told.values().any(is_named))
+        let told = eventually(
+            &format!("an event that says why {address} moved"),
+            PATIENCE,
+            || {
+                let mut told = evened_out(self.scene)?;
+                told.retain(|event, _| !self.evened_out.contains_key(event));
+                let is_named = |note: &String| note.split([' ', ',']).any(|word| word == address);
+                ensure!(told.values().any(is_named), "there is none");
+                Ok(())
+            },
+        );
+        told.is_ok()
     }
 }
 
